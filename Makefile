@@ -1,0 +1,123 @@
+# One make for everything: `make help` lists the targets.
+#
+# Every folder of the house is a library of all its *.cc files except *_main.cc; every *_main.cc is
+# a program. Adding a file needs no edit here; adding a folder or a program needs a line below.
+
+MODE ?= release
+CXX ?= g++
+AR := gcc-ar
+BUILD := $(if $(filter release,$(MODE)),build,build/$(MODE))
+
+MODE_FLAGS_release := -O2
+MODE_FLAGS_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_FLAGS_tsan := -O1 -fsanitize=thread -Wno-tsan
+ifeq ($(MODE_FLAGS_$(MODE)),)
+$(error MODE=$(MODE) is unknown: take release, asan or tsan)
+endif
+
+VERSION := 0.1.0
+WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
+CPPFLAGS += -I. -DQUINTET_VERSION='"$(VERSION)"' -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
+CXXFLAGS += -std=c++20 -g $(WARNINGS) $(MODE_FLAGS_$(MODE))
+LDFLAGS += $(MODE_FLAGS_$(MODE)) -pthread
+
+# --- the house -----------------------------------------------------------------------------------
+
+LIBRARIES := common/core common/kv common/wire common/host common/sim common/client \
+             phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft tools
+# What a program may link, in link order; a static library that nothing refers to adds nothing.
+LINK_ORDER := tools phase5_raft phase4_paxos phase3_2pc phase2_rpc phase1_sockets \
+              common/sim common/client common/host common/wire common/kv common/core
+SYSTEM_LIBRARIES := -lspdlog -lfmt -levent_pthreads -levent_core -levent_extra -lxxhash -ledit \
+                    -lssl -lcrypto
+
+# program : its main file
+PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
+            tcp_client:phase1_sockets/tcp_client_main.cc \
+            udp_client:phase1_sockets/udp_client_main.cc \
+            quintet:tools/quintet_main.cc \
+            bench_echo:tools/bench_echo_main.cc \
+            house_check:tools/house_check_main.cc
+
+program_name = $(firstword $(subst :, ,$1))
+program_main = $(lastword $(subst :, ,$1))
+PROGRAMS := $(foreach p,$(PROGRAMS),$(if $(wildcard $(call program_main,$p)),$p))
+BINARIES := $(foreach p,$(PROGRAMS),$(BUILD)/bin/$(call program_name,$p))
+
+LIBRARY_SOURCES := $(foreach l,$(LIBRARIES),$(filter-out %_main.cc,$(wildcard $l/*.cc)))
+MAIN_SOURCES := $(foreach p,$(PROGRAMS),$(call program_main,$p))
+TEST_SOURCES := $(sort tests/main.cc $(shell find tests -name '*_test.cc' -o -name 'test_*.cc'))
+FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.cc)
+SOURCES := $(LIBRARY_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES)
+
+object = $(BUILD)/obj/$(1:.cc=.o)
+ARCHIVES := $(foreach l,$(LINK_ORDER),$(if $(filter $l/%,$(LIBRARY_SOURCES)),$(BUILD)/lib/$(subst /,_,$l).a))
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+.PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
+        phase1_sockets soak
+all: programs tests compile_commands.json ## builds everything into build/
+programs: $(BINARIES)
+tests: $(BUILD)/bin/tests
+phase1_sockets: $(addprefix $(BUILD)/bin/,phase1_server tcp_client udp_client) ## builds phase 1 alone
+
+define archive_rule
+$(BUILD)/lib/$(subst /,_,$1).a: $(foreach s,$(filter-out %_main.cc,$(wildcard $1/*.cc)),$(call object,$s))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	@$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LIBRARIES),$(eval $(call archive_rule,$l)))
+
+define program_rule
+$(BUILD)/bin/$(call program_name,$1): $(call object,$(call program_main,$1)) $(ARCHIVES)
+	@mkdir -p $$(@D)
+	@echo "link    $$@"
+	@$(CXX) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $(ARCHIVES) -Wl,--end-group $(SYSTEM_LIBRARIES)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
+
+TEST_OBJECTS := $(foreach s,$(TEST_SOURCES),$(call object,$s))
+$(BUILD)/bin/tests: $(TEST_OBJECTS) $(ARCHIVES)
+	@mkdir -p $(@D)
+	@echo "link    $@"
+	@$(CXX) $(LDFLAGS) -o $@ $(TEST_OBJECTS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
+	  -lboost_unit_test_framework $(SYSTEM_LIBRARIES)
+$(BUILD)/obj/tests/%.o: CPPFLAGS += -DBOOST_TEST_DYN_LINK
+
+$(BUILD)/obj/%.o: %.cc Makefile
+	@mkdir -p $(@D)
+	@echo "compile $<"
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(SOURCES:%.cc=$(BUILD)/obj/%.d)
+
+compile_commands.json: Makefile
+	@tools/compile_commands.sh "$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(CXXFLAGS)" \
+	  $(SOURCES) $(FUZZ_SOURCES) > $@
+
+# --- what people type ----------------------------------------------------------------------------
+
+help: ## this list
+	@grep -hE '^[a-z0-9_]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: ## installs the packages that are missing, by name; nothing if all are there
+	@tools/setup.sh build
+
+test: ## installs what is missing, builds, runs every test; last line: N passed, N failed
+	@tools/setup.sh build test
+	@$(MAKE) all
+	@tests/run
+
+unit_test: tests ## the Boost.Test program alone
+	@$(BUILD)/bin/tests
+
+clean: ## removes what was built
+	@rm -rf build compile_commands.json
