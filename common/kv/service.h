@@ -1,0 +1,31 @@
+// The front door's only view of what is behind it: a store in this process, an RPC stub, or a
+// replica of a cluster.
+#pragma once
+
+#include <functional>
+
+#include "common/kv/command.h"
+
+namespace kv {
+
+class Service {
+ public:
+  /// Runs exactly once for each submit(): during the call itself or later, on the thread that
+  /// submitted or on one of the service's own. The reply is valid only during the call. To keep
+  /// it from allocating, capture no more than two words.
+  using Done = std::function<void(const Reply&)>;
+
+  Service() = default;
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+  virtual ~Service() = default;
+
+  /// Does what `command` says, or tells why not. May be called from every event loop at once.
+  /// The command is valid only during the call: a service that answers later copies it.
+  virtual void submit(const Command& command, Done done) = 0;
+
+  /// Whether a write submitted now could succeed: what /healthz answers.
+  virtual bool healthy() const = 0;
+};
+
+}  // namespace kv
