@@ -21,12 +21,19 @@ bool take_legacy_frame(ByteView& stream, ByteView& text);
 /// Appends `text` as a frame; check() that it is at most legacy_text_bytes_max long.
 void append_legacy_frame(Bytes& out, ByteView text);
 
-/// Reads `PUT key value`, `GET key` or `DELETE key`; everything else is malformed.
+/// Reads `PUT key value`, `GET key` or `DELETE key`, with the limits of the line protocol;
+/// everything else is malformed. Every field of `request` is set anew. Over UDP, take
+/// without_line_end() first.
 void parse_legacy(ByteView text, LineRequest& request);
 
-/// Appends the answer's text, without a frame: at most legacy_text_bytes_max bytes, whatever the
-/// store holds. `command` is the request: its key and value are repeated in the answer.
-void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply);
+/// Appends the answer's text, without a frame: at most `text_bytes_max` bytes, whatever the store
+/// holds. `command` is the request: its key and value are repeated in the answer, unless they are
+/// too long for that, which it then says. Over UDP `text_bytes_max` is datagram_bytes_max.
+void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply,
+                          std::size_t text_bytes_max = legacy_text_bytes_max);
+
+/// `text_bytes_max` is at least this: the longest text around a key.
+inline constexpr std::size_t legacy_text_bytes_least = key_bytes_max + 100;
 
 /// The answer to what is no request.
 inline constexpr ByteView legacy_malformed_answer = "Invalid command";

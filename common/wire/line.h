@@ -14,36 +14,64 @@ namespace kv::wire {
 inline constexpr std::size_t line_bytes_max =
     value_bytes_max + key_bytes_max + 2 * origin_part_bytes_max + 64;
 
+/// The longest answer that fits into one UDP datagram, over IPv4 and IPv6 alike.
+inline constexpr std::size_t datagram_bytes_max = 65'507;
+
+/// Why a get over UDP whose answer exceeds datagram_bytes_max is bad_request instead.
+inline constexpr std::string_view longer_than_a_datagram =
+    "the answer is longer than a datagram: ask over TCP";
+
 /// What one request line says, in the line protocol or the legacy one. Reuse it: its strings keep
 /// their capacity.
 struct LineRequest {
   enum class Kind : std::uint8_t { command, exit, malformed };
 
   Kind kind = Kind::malformed;
-  Command command;       // also when malformed: its origin, if that much could be read
+  Command command;       // unless it is one: empty, but for its origin, if that much could be read
   std::string_view why;  // malformed: what is wrong and what would be right; a literal
 };
 
-/// Reads one line, without its line end. Never fails: what is no request is `malformed`.
+/// `line` without the LF or CRLF it may end with: what one datagram holds.
+constexpr ByteView without_line_end(ByteView line) {
+  if (line.ends_with('\n')) {
+    line.remove_suffix(1);
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+  }
+  return line;
+}
+
+/// Reads one line, without its line end. Never fails: what is no request is `malformed`. Every
+/// field of `request` is set anew, whatever stood there.
 void parse_line(ByteView line, LineRequest& request);
 
-/// Appends the answer to an operation, LF included.
+/// Appends the answer to an operation, LF included. It is always one line: a value that holds CR
+/// or LF (a binary protocol may have put it there) becomes an ERROR that says so, and such bytes
+/// in a reason become blanks.
 void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const Reply& reply);
 
-/// Appends `command` (any verb but batch) as a request line, LF included. Its key and value must
-/// be such as a line can carry: check() otherwise.
+/// Whether append_line_request() can carry `command`: a verb but batch, a key and values such as
+/// a line can hold, an origin that parse_origin() could have read.
+bool fits_line(const Command& command);
+
+/// Appends `command` as a request line, LF included; check() that it fits_line().
 void append_line_request(Bytes& out, const Command& command);
 
 struct LineAnswer {
   Origin origin;
   Reply reply;
+  bool has_value = false;  // VALUE, not OK: what only a get is answered with
+
+  bool operator==(const LineAnswer&) const = default;
 };
 
-/// Reads one answer line, without its line end; false if it is none.
+/// Reads one answer line, without its line end; false if it is none. Every field of `answer` is
+/// set anew.
 bool parse_line_answer(ByteView line, LineAnswer& answer);
 
-/// Reads `client.sequence` as an Origin: see there for what is no number. False unless both
-/// halves are 1 to origin_part_bytes_max of A-Z a-z 0-9 _ -.
+/// Reads `client.sequence` as an Origin: see there for what is no number. False, and an empty
+/// origin, unless both halves are 1 to origin_part_bytes_max of A-Z a-z 0-9 _ -.
 bool parse_origin(std::string_view id, Origin& origin);
 
 /// Appends the ID that parse_origin() read, to the byte; nothing for an empty origin.
