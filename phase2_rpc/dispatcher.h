@@ -1,0 +1,163 @@
+// What a server does with a call: finds the method, refuses what is late or strange, keeps
+// at-most-once, asks the interceptors, runs the handler where it belongs, counts and answers.
+//
+// Methods and interceptors are added before the first call; after that everything is const but
+// the counts, and dispatch() may be called from every thread at once.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "common/core/bytes.h"
+#include "common/core/time.h"
+#include "common/wire/fields.h"
+#include "phase2_rpc/answer_table.h"
+#include "phase2_rpc/code.h"
+#include "phase2_rpc/method.h"
+#include "phase2_rpc/rpc_frame.h"
+#include "phase2_rpc/server_core.h"
+
+namespace kv::rpc {
+
+/// What a handler knows of the call it runs. Valid until the handler returns; a handler that
+/// answers later copies what it needs.
+struct CallContext {
+  Instant arrived;
+  Instant deadline;  // nested calls inherit it
+  const Metadata& metadata;
+  std::string_view method;
+  bool trusted;
+};
+
+/// Where a handler runs.
+enum class Where : std::uint8_t {
+  reading_thread,  // short, never waits: handing it over would cost more than it does
+  pool,            // all else
+};
+
+/// Who may call a method.
+enum class Callers : std::uint8_t { all, trusted };
+
+/// Counts of one method, for /metrics. Bucket i counts calls below 2^i microseconds.
+struct MethodCounts {
+  static constexpr std::size_t buckets = 26;
+  std::atomic<std::uint64_t> calls{0};
+  std::array<std::atomic<std::uint64_t>, 17> by_code{};
+  std::array<std::atomic<std::uint64_t>, buckets> latency{};
+  std::atomic<std::uint64_t> latency_us_sum{0};
+
+  void count(Code code, Duration took);
+};
+
+class Dispatcher {
+ public:
+  /// Takes a call's result, exactly once, on whatever thread has it.
+  using Respond = std::function<void(const CallResult&)>;
+  /// A handler that has its result when it returns …
+  using Handler = std::function<CallResult(const CallContext&, ByteView request)>;
+  /// … and one that gives it to `respond`, during the call or later.
+  using LateHandler = std::function<void(const CallContext&, ByteView request, Respond respond)>;
+  /// Before the handler: a result refuses the call.
+  using Before = std::function<std::optional<CallResult>(const CallContext&)>;
+  using After = std::function<void(const CallContext&, const CallResult&, Duration took)>;
+  /// Hands a piece of work to the pool; false if its queue is full.
+  using ToPool = std::function<bool(std::function<void()>)>;
+  using Now = std::function<Instant()>;
+
+  Dispatcher(Now now, ToPool to_pool);
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  struct Placement {
+    Where where = Where::reading_thread;
+    Callers callers = Callers::all;
+  };
+
+  /// `handler(const CallContext&, const Request&) -> Answer`.
+  template <typename Request, typename Answer, typename HandlerFunction>
+  void serve(const Method<Request, Answer>& method, Placement placement, HandlerFunction handler) {
+    add(method.id, method.name, method.safety, placement,
+        Handler{[handler = std::move(handler)](const CallContext& context, ByteView bytes) {
+          const auto request = wire::decode<Request>(bytes);
+          if (!request) {
+            return malformed();
+          }
+          return CallResult{.body = wire::encode(handler(context, *request))};
+        }});
+  }
+
+  /// `handler(const CallContext&, const Request&, std::function<void(const Answer&)>)`.
+  template <typename Request, typename Answer, typename HandlerFunction>
+  void serve_late(const Method<Request, Answer>& method, Placement placement,
+                  HandlerFunction handler) {
+    add(method.id, method.name, method.safety, placement,
+        LateHandler{[handler = std::move(handler)](const CallContext& context, ByteView bytes,
+                                                   Respond respond) {
+          const auto request = wire::decode<Request>(bytes);
+          if (!request) {
+            respond(malformed());
+            return;
+          }
+          handler(context, *request, [respond = std::move(respond)](const Answer& answer) {
+            respond({.body = wire::encode(answer)});
+          });
+        }});
+  }
+
+  /// The same without types. The id is free until now and below methods_max.
+  void add(std::uint16_t id, std::string_view name, Safety safety, Placement placement,
+           std::variant<Handler, LateHandler> handler);
+  static constexpr std::uint16_t methods_max = 1'024;
+
+  void intercept(Before before, After after);
+
+  /// Answers the call by `respond`, exactly once.
+  void dispatch(const IncomingCall& call, Respond respond);
+
+  struct Listed {
+    std::uint16_t id;
+    std::string name;
+    Safety safety;
+    const MethodCounts* counts;
+  };
+  std::vector<Listed> methods() const;
+
+ private:
+  struct Entry {
+    std::string name;
+    Safety safety = Safety::never;
+    Placement placement;
+    std::variant<Handler, LateHandler> handler;
+    std::unique_ptr<MethodCounts> counts;
+  };
+  struct Running;  // a call that outlives its dispatch()
+  using RunningCall = std::shared_ptr<Running>;
+
+  static CallResult malformed() {
+    return failure(Code::invalid_argument, Executed::no, "the request is malformed");
+  }
+
+  const Entry* entry_of(std::uint16_t id) const;
+  std::optional<CallResult> refusal_of(const Entry& entry, const CallContext& context) const;
+  void finish(const Entry& entry, const CallContext& context, const CallResult& result) const;
+  void start(const RunningCall& call, bool once);
+  void execute(const RunningCall& call);
+  void end(Running& call, const CallResult& result);
+
+  Now now_;
+  ToPool to_pool_;
+  std::vector<Entry> entries_;  // by id; one without a name is no method
+  std::vector<std::pair<Before, After>> interceptors_;
+  AnswerTable answers_;
+};
+
+}  // namespace kv::rpc

@@ -1,0 +1,195 @@
+#include "phase2_rpc/dispatcher.h"
+
+#include <deque>
+#include <map>
+
+#include <boost/test/unit_test.hpp>
+
+namespace kv::rpc {
+namespace {
+
+struct Ask {
+  std::string what;
+
+  static void fields(auto& self, auto& visit) { visit("what", self.what); }
+};
+struct Told {
+  std::string answer;
+
+  static void fields(auto& self, auto& visit) { visit("answer", self.answer); }
+};
+
+constexpr Method<Ask, Told> echo{.id = 20, .name = "test.echo", .safety = Safety::idempotent};
+constexpr Method<Ask, Told> count{.id = 21, .name = "test.count", .safety = Safety::once};
+constexpr Method<Ask, Told> late{.id = 22, .name = "test.late", .safety = Safety::idempotent};
+constexpr Method<Ask, Told> pooled{.id = 23, .name = "test.pooled", .safety = Safety::idempotent};
+constexpr Method<Ask, Told> peers{.id = 24, .name = "test.peers", .safety = Safety::idempotent};
+
+struct World {
+  World()
+      : dispatcher([this] { return now; },
+                   [this](std::function<void()> work) {
+                     if (pool.size() >= pool_max) {
+                       return false;
+                     }
+                     pool.push_back(std::move(work));
+                     return true;
+                   }) {
+    dispatcher.serve(echo, {}, [](const CallContext&, const Ask& ask) { return Told{ask.what}; });
+    dispatcher.serve(count, {}, [this](const CallContext&, const Ask&) {
+      return Told{std::to_string(++counted)};
+    });
+    dispatcher.serve_late(late, {}, [this](const CallContext&, const Ask&, auto respond) {
+      kept = std::move(respond);
+    });
+    dispatcher.serve(pooled, {.where = Where::pool}, [this](const CallContext&, const Ask& ask) {
+      ++ran_in_pool;
+      return Told{ask.what};
+    });
+    dispatcher.serve(peers, {.callers = Callers::trusted},
+                     [](const CallContext&, const Ask& ask) { return Told{ask.what}; });
+  }
+
+  void call(std::uint16_t method, const Metadata& metadata = {}, Instant deadline = never) {
+    const Bytes body = wire::encode(Ask{"hello"});
+    const Bytes encoded = metadata == Metadata{} ? Bytes{} : wire::encode(metadata);
+    dispatcher.dispatch({.id = 1,
+                         .method = method,
+                         .metadata = encoded,
+                         .body = body,
+                         .arrived = now,
+                         .deadline = deadline},
+                        [this](const CallResult& result) { results.push_back(result); });
+  }
+
+  std::string last_answer() const { return wire::decode<Told>(results.back().body)->answer; }
+
+  Instant now{std::chrono::hours{1}};
+  std::deque<std::function<void()>> pool;
+  std::size_t pool_max = 10;
+  int counted = 0;
+  int ran_in_pool = 0;
+  std::function<void(const Told&)> kept;
+  Dispatcher dispatcher;
+  std::vector<CallResult> results;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase2_dispatcher)
+
+BOOST_AUTO_TEST_CASE(a_typed_method_is_called_and_answered) {
+  World world;
+  world.call(echo.id);
+  BOOST_TEST(world.last_answer() == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(an_unknown_method_is_unimplemented_and_not_executed) {
+  World world;
+  world.call(999);
+  BOOST_TEST((world.results.at(0).code == Code::unimplemented));
+  BOOST_TEST((world.results.at(0).executed == Executed::no));
+}
+
+BOOST_AUTO_TEST_CASE(malformed_bytes_never_reach_a_handler) {
+  World world;
+  world.dispatcher.dispatch({.id = 1, .method = count.id, .metadata = {}, .body = "\x7f"},
+                            [&](const CallResult& result) { world.results.push_back(result); });
+  world.dispatcher.dispatch({.id = 2, .method = count.id, .metadata = "\x7f", .body = {}},
+                            [&](const CallResult& result) { world.results.push_back(result); });
+  BOOST_TEST(world.counted == 0);
+  BOOST_TEST((world.results.at(0).code == Code::invalid_argument));
+  BOOST_TEST((world.results.at(1).executed == Executed::no));
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_that_changes_something_is_run_once) {
+  World world;
+  const Metadata metadata{.origin = {.client = "c", .sequence = 1}};
+  world.call(count.id, metadata);
+  world.call(count.id, metadata);
+  BOOST_TEST(world.counted == 1);
+  BOOST_TEST(world.results.size() == 2U);
+  BOOST_TEST(world.last_answer() == "1");
+}
+
+BOOST_AUTO_TEST_CASE(a_call_without_an_origin_is_run_as_often_as_it_comes) {
+  World world;
+  world.call(count.id);
+  world.call(count.id);
+  BOOST_TEST(world.counted == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_late_answer_arrives_when_it_is_given) {
+  World world;
+  world.call(late.id);
+  BOOST_TEST(world.results.empty());
+  world.kept(Told{"at last"});
+  BOOST_TEST(world.last_answer() == "at last");
+}
+
+BOOST_AUTO_TEST_CASE(work_for_the_pool_runs_there) {
+  World world;
+  world.call(pooled.id);
+  BOOST_TEST(world.ran_in_pool == 0);
+  world.pool.front()();
+  BOOST_TEST(world.last_answer() == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(a_full_pool_refuses_what_it_does_not_run) {
+  World world;
+  world.pool_max = 0;
+  world.call(pooled.id);
+  BOOST_TEST((world.results.at(0).code == Code::resource_exhausted));
+  BOOST_TEST((world.results.at(0).executed == Executed::no));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_overdue_when_its_turn_comes_is_not_run) {
+  World world;
+  world.call(pooled.id, {}, world.now + std::chrono::milliseconds{5});
+  world.now += std::chrono::milliseconds{5};
+  world.pool.front()();
+  BOOST_TEST(world.ran_in_pool == 0);
+  BOOST_TEST((world.results.at(0).code == Code::deadline_exceeded));
+  BOOST_TEST((world.results.at(0).executed == Executed::no));
+}
+
+BOOST_AUTO_TEST_CASE(a_method_for_peers_refuses_strangers) {
+  World world;
+  world.call(peers.id);
+  BOOST_TEST((world.results.at(0).code == Code::unauthenticated));
+}
+
+BOOST_AUTO_TEST_CASE(an_interceptor_sees_each_call_and_may_refuse_it) {
+  World world;
+  int seen = 0;
+  world.dispatcher.intercept(
+      [](const CallContext& context) -> std::optional<CallResult> {
+        if (context.method == echo.name) {
+          return failure(Code::permission_denied, Executed::maybe, "not today");
+        }
+        return std::nullopt;
+      },
+      [&](const CallContext&, const CallResult&, Duration) { ++seen; });
+  world.call(echo.id);
+  world.call(count.id);
+  BOOST_TEST((world.results.at(0).code == Code::permission_denied));
+  BOOST_TEST((world.results.at(0).executed == Executed::no));
+  BOOST_TEST(seen == 2);
+}
+
+BOOST_AUTO_TEST_CASE(calls_are_counted_by_method_code_and_latency) {
+  World world;
+  world.call(late.id);
+  world.now += std::chrono::microseconds{300};
+  world.kept(Told{});
+  const auto methods = world.dispatcher.methods();
+  const auto found = std::ranges::find(methods, "test.late", &Dispatcher::Listed::name);
+  BOOST_REQUIRE((found != methods.end()));
+  BOOST_TEST(found->counts->calls == 1U);
+  BOOST_TEST(found->counts->by_code[0] == 1U);
+  BOOST_TEST(found->counts->latency[9] == 1U);  // below 512 us
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::rpc
