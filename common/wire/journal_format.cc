@@ -215,6 +215,7 @@ bool SegmentReader::read_batch() {
   }
   records_left_ = count;
   batch_at_ = batch_head_bytes;
+  last_batch_ = first;
   next_block_ += blocks;
   place_ = {.record = place_.record + count,
             .block = place_.block + blocks,
@@ -310,6 +311,7 @@ void SegmentReader::judge_rest(std::size_t tail, std::size_t told) {
   end_ = {.verdict = torn_end > tail ? SegmentVerdict::torn : SegmentVerdict::whole,
           .offset = tail * journal_block_bytes,
           .torn_bytes = (torn_end - tail) * journal_block_bytes,
+          .last_batch = last_batch_ * journal_block_bytes,
           .place = place_,
           .what = {}};
 }
@@ -319,6 +321,7 @@ void SegmentReader::finish_damaged(std::size_t offset, std::string what) {
   end_ = {.verdict = SegmentVerdict::damaged,
           .offset = offset,
           .torn_bytes = 0,
+          .last_batch = offset,
           .place = place_,
           .what = std::move(what)};
 }

@@ -91,6 +91,7 @@ struct SegmentEnd {
   SegmentVerdict verdict = SegmentVerdict::whole;
   std::uint64_t offset = 0;      // whole, torn: where the next batch goes; damaged: the damage
   std::uint64_t torn_bytes = 0;  // torn: from `offset` on, what to wipe
+  std::uint64_t last_batch = 0;  // where the last good batch begins; `offset` if there is none
   JournalPlace place;            // behind the last good batch
   std::string what;              // damaged: what is wrong there, one line
 };
@@ -125,6 +126,7 @@ class SegmentReader {
   ByteView segment_;
   std::optional<SegmentHeader> header_;
   std::size_t next_block_ = 1;  // in the file
+  std::size_t last_batch_ = 1;
   JournalPlace place_;
   Bytes batch_;  // the current batch's bytes without the blocks' heads
   std::size_t batch_at_ = 0;

@@ -80,6 +80,7 @@ BOOST_AUTO_TEST_CASE(what_was_written_is_read_again_in_order) {
   BOOST_TEST(read.records == joined(three, 3));
   BOOST_TEST((read.end.place == segment.place));
   BOOST_TEST(read.end.offset == segment.batch_ends.back());
+  BOOST_TEST(read.end.last_batch == segment.batch_ends[2]);
   BOOST_TEST(segment.place.record == 46);
 }
 
