@@ -10,6 +10,10 @@ namespace kv {
 
 inline constexpr std::size_t key_bytes_max = 250;
 inline constexpr std::size_t value_bytes_max = 1024 * 1024;
+/// Guards and writes of one batch together.
+inline constexpr std::size_t batch_parts_max = 1024;
+/// Keys and values of one batch together.
+inline constexpr std::size_t batch_bytes_max = 4 * value_bytes_max;
 /// Each half of an operation's ID, `client` and `sequence`, in a client's dialect.
 inline constexpr std::size_t origin_part_bytes_max = 64;
 

@@ -1,0 +1,375 @@
+#include "common/kv/segment.h"
+
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "common/core/check.h"
+#include "common/kv/command.h"
+
+namespace kv {
+namespace {
+
+constexpr Segment::Tag empty_tag = 0;
+constexpr Segment::Tag erased_tag = 1;
+constexpr std::uint64_t each_lane = 0x0001000100010001;
+constexpr std::uint64_t low_bits = 0x7fff7fff7fff7fff;
+
+// What the byte before a value says: its length, or how to learn it.
+constexpr std::uint8_t short_value_max = 250;
+constexpr std::uint8_t length_follows = 251;
+constexpr std::uint8_t stands_outside = 252;
+
+static_assert(key_bytes_max <= UINT8_MAX);
+static_assert(inline_value_bytes_max <= UINT16_MAX);
+
+/// The top bit of each of the four lanes that equals `tag`. Exact: no carry crosses a lane.
+std::uint64_t lanes_with(std::uint64_t tags, Segment::Tag tag) {
+  const std::uint64_t zero_where_equal = tags ^ (each_lane * tag);
+  const std::uint64_t carried = (zero_where_equal & low_bits) + low_bits;
+  return ~(carried | zero_where_equal | low_bits);
+}
+
+std::size_t first_lane(std::uint64_t lanes) {
+  return static_cast<std::size_t>(std::countr_zero(lanes)) / 16;
+}
+
+/// Bytes of a value with the code before it, as they stand in the entry.
+std::size_t stored_bytes(std::size_t value_bytes) {
+  if (value_bytes <= short_value_max) {
+    return 1 + value_bytes;
+  }
+  return value_bytes <= inline_value_bytes_max ? 3 + value_bytes : 1 + sizeof(void*);
+}
+
+void copy_bytes(char* to, ByteView from) {
+  if (!from.empty()) {  // an empty view may have no address
+    std::memcpy(to, from.data(), from.size());
+  }
+}
+
+}  // namespace
+
+struct Segment::Outside {
+  std::uint32_t sharers;
+  std::uint32_t bytes;
+
+  char* begin() { return reinterpret_cast<char*>(this + 1); }
+  std::size_t memory_bytes() const { return sizeof(Outside) + bytes; }
+  static Outside* make(ByteView value) {
+    void* memory = ::operator new(sizeof(Outside) + value.size());
+    auto* made = new (memory) Outside{1, static_cast<std::uint32_t>(value.size())};
+    copy_bytes(made->begin(), value);
+    return made;
+  }
+};
+
+struct Segment::Entry {
+  char* begin;
+  ByteView key;
+  char* code;  // behind the key
+  ByteView value;
+  Outside* outside = nullptr;
+
+  explicit Entry(char* at)
+      : begin{at}, key{at + 1, static_cast<std::uint8_t>(*at)}, code{at + 1 + key.size()} {
+    const auto number = static_cast<std::uint8_t>(*code);
+    if (number <= short_value_max) [[likely]] {
+      value = {code + 1, number};
+    } else if (number == length_follows) {
+      std::uint16_t length = 0;
+      std::memcpy(&length, code + 1, sizeof length);
+      value = {code + 3, length};
+    } else {
+      std::memcpy(&outside, code + 1, sizeof outside);
+      value = {outside->begin(), outside->bytes};
+    }
+  }
+  std::size_t value_stored_bytes() const { return stored_bytes(value.size()); }
+  std::size_t bytes() const { return 1 + key.size() + value_stored_bytes(); }
+};
+
+Segment::Tag Segment::Group::tag(std::size_t lane) const {
+  return static_cast<Tag>(tags[lane / 4] >> (lane % 4 * 16));
+}
+
+void Segment::Group::set_tag(std::size_t lane, Tag tag) {
+  std::uint64_t& four = tags[lane / 4];
+  const std::size_t shift = lane % 4 * 16;
+  four = (four & ~(std::uint64_t{0xffff} << shift)) | (std::uint64_t{tag} << shift);
+}
+
+bool Segment::Group::has_empty() const {
+  return (lanes_with(tags[0], empty_tag) | lanes_with(tags[1], empty_tag)) != 0;
+}
+
+Segment::Segment(unsigned depth, std::size_t& memory_bytes)
+    : depth_{depth}, memory_bytes_{memory_bytes} {
+  count_memory(sizeof(Segment));
+}
+
+Segment::~Segment() {
+  release();
+  count_memory(-static_cast<std::ptrdiff_t>(sizeof(Segment)));
+}
+
+Segment::Slot Segment::find(Tag tag, ByteView key) const {
+  if (items_ == 0) {
+    return nowhere;
+  }
+  for (std::uint32_t number = home_of(tag);;) {
+    const Group& group = groups_[number];
+    for (std::size_t half = 0; half < group.tags.size(); ++half) {
+      for (std::uint64_t hits = lanes_with(group.tags[half], tag); hits != 0; hits &= hits - 1) {
+        const std::size_t lane = half * 4 + first_lane(hits);
+        const char* entry = at(group.places[lane]);
+        if (static_cast<std::uint8_t>(*entry) == key.size() &&
+            std::memcmp(entry + 1, key.data(), key.size()) == 0) {
+          return static_cast<Slot>(number * group_slots + lane);
+        }
+      }
+    }
+    if (group.has_empty()) {
+      return nowhere;
+    }
+    number = number + 1 == group_count_ ? 0 : number + 1;
+  }
+}
+
+ByteView Segment::key_at(Slot slot) const {
+  return entry_at(slot).key;
+}
+
+ByteView Segment::value_at(Slot slot) const {
+  return entry_at(slot).value;
+}
+
+void Segment::insert(Tag tag, ByteView key, ByteView value) {
+  check(!key.empty() && key.size() <= key_bytes_max && value.size() <= value_bytes_max);
+  check(tag >= first_tag);
+  reserve(1);
+  const std::size_t bytes = 1 + key.size() + stored_bytes(value.size());
+  const std::uint32_t place = append(bytes);
+  char* entry = at(place);
+  *entry = static_cast<char>(key.size());
+  copy_bytes(entry + 1, key);
+  write_value(entry + 1 + key.size(), value);
+  occupy(tag, place);
+}
+
+void Segment::overwrite(Slot slot, ByteView value) {
+  check(value.size() <= value_bytes_max);
+  const Entry entry = entry_at(slot);
+  const std::size_t now = entry.value_stored_bytes();
+  const std::size_t then = stored_bytes(value.size());
+  if (entry.outside != nullptr && entry.outside->sharers == 1 &&
+      entry.value.size() == value.size()) {
+    std::memmove(entry.outside->begin(), value.data(), value.size());
+    return;
+  }
+  if (then <= now) {  // what is left over counts as dead
+    if (entry.outside != nullptr) {
+      drop_entry(entry);
+      live_bytes_ += entry.key.size() + 1 + now;
+    }
+    write_value(entry.code, value);
+    live_bytes_ -= now - then;
+  } else {
+    Group& group = groups_[slot / group_slots];
+    const std::uint32_t place = append(1 + entry.key.size() + then);
+    std::memcpy(at(place), entry.begin, 1 + entry.key.size());
+    write_value(at(place) + 1 + entry.key.size(), value);
+    drop_entry(entry);
+    group.places[slot % group_slots] = place;
+  }
+  compact_if_sparse();
+}
+
+void Segment::erase(Slot slot) {
+  Group& group = groups_[slot / group_slots];
+  const std::size_t lane = slot % group_slots;
+  check(group.tag(lane) >= first_tag);
+  drop_entry(entry_at(slot));
+  // A search goes past a full group only, so in one with an empty slot no trace need remain.
+  const bool leave_trace = !group.has_empty();
+  group.set_tag(lane, leave_trace ? erased_tag : empty_tag);
+  erased_slots_ += leave_trace ? 1 : 0;
+  --items_;
+  if (items_ == 0) {
+    release();
+  } else {
+    compact_if_sparse();
+  }
+}
+
+Segment::Slot Segment::occupied_from(Slot slot) const {
+  const Slot end = static_cast<Slot>(group_count_ * group_slots);
+  while (slot < end && groups_[slot / group_slots].tag(slot % group_slots) < first_tag) {
+    ++slot;
+  }
+  return slot < end ? slot : nowhere;
+}
+
+void Segment::copy_entry(Slot slot, Segment& other) const {
+  const Entry entry = entry_at(slot);
+  other.reserve(1);
+  const std::uint32_t place = other.append(entry.bytes());
+  std::memcpy(other.at(place), entry.begin, entry.bytes());
+  if (entry.outside != nullptr) {
+    ++entry.outside->sharers;
+    ++other.values_outside_;
+  }
+  other.occupy(groups_[slot / group_slots].tag(slot % group_slots), place);
+}
+
+void Segment::copy_all(Segment& other) const {
+  other.reserve(items_);
+  for (Slot slot = occupied_from(0); slot != nowhere; slot = occupied_from(slot + 1)) {
+    copy_entry(slot, other);
+  }
+}
+
+void Segment::reserve(std::size_t items) {
+  const std::size_t wanted = items_ + items;
+  if (wanted + erased_slots_ > group_count_ * group_slots_used_max) {
+    // A fifth to spare, so that the next layout is that far away; traces of the erased go too.
+    lay_out((wanted + wanted / 5) / group_slots_used_max + 1);
+  }
+}
+
+std::uint32_t Segment::home_of(Tag tag) const {
+  return (tag * group_count_) >> 16;
+}
+
+Segment::Entry Segment::entry_at(Slot slot) const {
+  return Entry{at(groups_[slot / group_slots].places[slot % group_slots])};
+}
+
+void Segment::occupy(Tag tag, std::uint32_t place) {
+  std::uint32_t number = home_of(tag);
+  for (;; number = number + 1 == group_count_ ? 0 : number + 1) {
+    Group& group = groups_[number];
+    for (std::size_t half = 0; half < group.tags.size(); ++half) {
+      const std::uint64_t free = lanes_with(group.tags[half] & ~each_lane, empty_tag);
+      if (free == 0) {
+        continue;
+      }
+      const std::size_t lane = half * 4 + first_lane(free);
+      erased_slots_ -= group.tag(lane) == erased_tag ? 1 : 0;
+      group.set_tag(lane, tag);
+      group.places[lane] = place;
+      ++items_;
+      return;
+    }
+  }
+}
+
+/// Room for an entry; its place. What is left at the end of a chunk counts as dead.
+std::uint32_t Segment::append(std::size_t bytes) {
+  check(bytes <= chunk_bytes);
+  if (chunks_.empty() || last_chunk_used_ + bytes > chunk_bytes) {
+    check(chunks_.size() < (1U << 20));
+    const auto capacity = static_cast<std::ptrdiff_t>(chunks_.capacity());
+    chunks_.push_back(std::make_unique_for_overwrite<char[]>(chunk_bytes));
+    last_chunk_used_ = 0;
+    const auto grown = static_cast<std::ptrdiff_t>(chunks_.capacity()) - capacity;
+    count_memory(static_cast<std::ptrdiff_t>(chunk_bytes) +
+                 grown * static_cast<std::ptrdiff_t>(sizeof(void*)));
+  }
+  const std::size_t place = ((chunks_.size() - 1) << 12) | last_chunk_used_;
+  last_chunk_used_ += static_cast<std::uint32_t>(bytes);
+  live_bytes_ += bytes;
+  return static_cast<std::uint32_t>(place);
+}
+
+void Segment::write_value(char* to, ByteView value) {
+  if (value.size() <= short_value_max) {
+    *to++ = static_cast<char>(value.size());
+  } else if (value.size() <= inline_value_bytes_max) {
+    const auto length = static_cast<std::uint16_t>(value.size());
+    *to++ = static_cast<char>(length_follows);
+    std::memcpy(to, &length, sizeof length);
+    to += sizeof length;
+  } else {
+    Outside* outside = Outside::make(value);
+    count_memory(static_cast<std::ptrdiff_t>(outside->memory_bytes()));
+    ++values_outside_;
+    *to++ = static_cast<char>(stands_outside);
+    std::memcpy(to, &outside, sizeof outside);
+    return;
+  }
+  copy_bytes(to, value);
+}
+
+void Segment::lay_out(std::size_t groups) {
+  auto old = std::move(groups_);
+  const std::uint32_t old_count = group_count_;
+  groups_ = std::make_unique<Group[]>(groups);
+  group_count_ = static_cast<std::uint32_t>(groups);
+  items_ = 0;
+  erased_slots_ = 0;
+  for (std::uint32_t number = 0; number < old_count; ++number) {
+    for (std::size_t lane = 0; lane < group_slots; ++lane) {
+      if (const Tag tag = old[number].tag(lane); tag >= first_tag) {
+        occupy(tag, old[number].places[lane]);
+      }
+    }
+  }
+  count_memory((static_cast<std::ptrdiff_t>(groups) - static_cast<std::ptrdiff_t>(old_count)) *
+               static_cast<std::ptrdiff_t>(sizeof(Group)));
+}
+
+/// The entry's bytes are dead, and a value outside has one sharer less.
+void Segment::drop_entry(const Entry& entry) {
+  live_bytes_ -= entry.bytes();
+  if (entry.outside == nullptr) {
+    return;
+  }
+  --values_outside_;
+  if (--entry.outside->sharers == 0) {
+    count_memory(-static_cast<std::ptrdiff_t>(entry.outside->memory_bytes()));
+    ::operator delete(entry.outside);
+  }
+}
+
+void Segment::compact_if_sparse() {
+  const std::size_t used = (chunks_.size() - 1) * chunk_bytes + last_chunk_used_;
+  const std::size_t dead = used - live_bytes_;
+  if (dead > chunk_bytes && dead * 4 > used) {
+    compact();
+  }
+}
+
+void Segment::compact() {
+  Segment fresh{depth_, memory_bytes_};
+  copy_all(fresh);
+  std::swap(groups_, fresh.groups_);
+  std::swap(chunks_, fresh.chunks_);
+  std::swap(group_count_, fresh.group_count_);
+  std::swap(items_, fresh.items_);
+  std::swap(erased_slots_, fresh.erased_slots_);
+  std::swap(last_chunk_used_, fresh.last_chunk_used_);
+  std::swap(values_outside_, fresh.values_outside_);
+  std::swap(live_bytes_, fresh.live_bytes_);
+}
+
+void Segment::release() {
+  if (values_outside_ > 0) {
+    for (Slot slot = occupied_from(0); slot != nowhere; slot = occupied_from(slot + 1)) {
+      drop_entry(entry_at(slot));
+    }
+  }
+  count_memory(-static_cast<std::ptrdiff_t>(chunks_.size() * chunk_bytes +
+                                            chunks_.capacity() * sizeof(void*) +
+                                            group_count_ * sizeof(Group)));
+  groups_.reset();
+  std::vector<std::unique_ptr<char[]>>{}.swap(chunks_);  // its capacity goes too
+  group_count_ = items_ = erased_slots_ = last_chunk_used_ = values_outside_ = 0;
+  live_bytes_ = 0;
+}
+
+void Segment::count_memory(std::ptrdiff_t bytes) {
+  memory_bytes_ += static_cast<std::size_t>(bytes);
+}
+
+}  // namespace kv
