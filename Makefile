@@ -38,6 +38,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             udp_client:phase1_sockets/udp_client_main.cc \
             quintet:tools/quintet_main.cc \
             bench_echo:tools/bench_echo_main.cc \
+            bench_store:tools/bench_store_main.cc \
             house_check:tools/house_check_main.cc
 
 program_name = $(firstword $(subst :, ,$1))
