@@ -1,0 +1,200 @@
+#include "phase1_sockets/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/core/check.h"
+#include "common/wire/legacy.h"
+
+namespace kv::sockets {
+
+void Session::take(ByteView bytes) {
+  if (!holds_input()) {
+    unread_ = bytes;
+    return;
+  }
+  if (!bytes.empty()) {
+    held_.erase(0, held_begin_);
+    held_begin_ = 0;
+    held_.append(bytes);
+  }
+  unread_ = ByteView{held_}.substr(held_begin_);
+}
+
+/// The rest outlives the caller's bytes; without a rest nothing is held, not even capacity.
+void Session::keep_rest() {
+  if (unread_.empty()) {
+    if (held_.capacity() > Bytes{}.capacity()) {
+      held_ = Bytes{};
+    }
+    held_.clear();
+    held_begin_ = 0;
+    scanned_ = 0;
+  } else if (holds_input()) {
+    held_begin_ = held_.size() - unread_.size();
+  } else {
+    held_.assign(unread_);
+    held_begin_ = 0;
+  }
+  unread_ = {};
+}
+
+void Session::close_input() {
+  held_ = Bytes{};
+  held_begin_ = 0;
+  if (ending_ == Ending::none) {
+    finish(Ending::input_ended);
+  }
+}
+
+Session::Cut Session::cut(ByteView& text) {
+  if (dialect_ == Dialect::undecided) [[unlikely]] {
+    const auto first = static_cast<unsigned char>(unread_.front());
+    dialect_ = first < wire::legacy_first_byte_end ? Dialect::legacy : Dialect::line;
+  }
+  if (dialect_ == Dialect::line) [[likely]] {
+    return cut_line(text);
+  }
+  if (wire::take_legacy_frame(unread_, text)) {
+    return Cut::whole;
+  }
+  if (!input_ended_) {
+    return Cut::partial;
+  }
+  text = unread_;
+  finish(Ending::input_ended);
+  return Cut::broken;
+}
+
+/// Takes a line, without its LF or CRLF. At the end of the input, and when a line grows too long,
+/// takes all there is and finishes.
+Session::Cut Session::cut_line(ByteView& text) {
+  const void* const found = std::memchr(unread_.data() + scanned_, '\n', unread_.size() - scanned_);
+  const std::size_t length =
+      found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - unread_.data())
+                       : unread_.size();
+  text = unread_.substr(0, length);
+  const bool returns = text.ends_with('\r');
+  if (length - (returns ? 1 : 0) > wire::line_bytes_max) [[unlikely]] {
+    finish(Ending::oversized);
+    return Cut::broken;
+  }
+  if (found != nullptr) [[likely]] {
+    if (returns) {
+      text.remove_suffix(1);
+    }
+    unread_.remove_prefix(length + 1);
+    scanned_ = 0;
+    return Cut::whole;
+  }
+  if (input_ended_) {
+    finish(Ending::input_ended);
+    return Cut::broken;
+  }
+  scanned_ = length;
+  return Cut::partial;
+}
+
+void Session::parse(ByteView text, wire::LineRequest& scratch) const {
+  if (dialect_ == Dialect::line) [[likely]] {
+    wire::parse_line(text, scratch);
+  } else {
+    wire::parse_legacy(text, scratch);
+  }
+}
+
+void Session::refuse(const wire::LineRequest& request, Bytes& out) {
+  Bytes answer;
+  if (dialect_ == Dialect::legacy) {
+    wire::append_legacy_frame(answer, wire::legacy_malformed_answer);
+  } else {
+    const Reply reply{.status = Status::bad_request, .value = {}, .why = std::string{request.why}};
+    wire::append_line_answer(answer, request.command.origin, Verb::get, reply);
+  }
+  if (quiet()) {
+    out += answer;
+  } else {
+    waiting_.push_back({.command = {}, .at = {}, .answer = std::move(answer), .answered = true});
+  }
+  ++next_number_;
+}
+
+void Session::park(const Command& command, Instant now) {
+  Waiting& waiting = waiting_.emplace_back();
+  waiting.command.verb = command.verb;
+  waiting.command.origin = command.origin;
+  if (dialect_ == Dialect::legacy) {
+    waiting.command.key = command.key;
+    waiting.command.value = command.value;
+  }
+  waiting.at = now;
+  submitting_ = nullptr;
+  ++unanswered_;
+  ++next_number_;
+}
+
+void Session::answer(std::uint64_t number, const Reply& reply, Bytes& out) {
+  if (submitting_ != nullptr && number == next_number_) [[likely]] {
+    const Command& command = *submitting_;
+    submitting_ = nullptr;
+    ++next_number_;
+    if (quiet()) [[likely]] {
+      return append_answer(out, command, reply);
+    }
+    Waiting& waiting = waiting_.emplace_back();
+    waiting.answered = true;
+    return append_answer(waiting.answer, command, reply);
+  }
+  const std::size_t place = place_of(number);
+  Waiting& waiting = waiting_[place];
+  waiting.answered = true;
+  --unanswered_;
+  if (place != waiting_begin_) {
+    return append_answer(waiting.answer, waiting.command, reply);
+  }
+  append_answer(out, waiting.command, reply);
+  ++waiting_begin_;
+  release_answered(out);
+}
+
+void Session::release_answered(Bytes& out) {
+  while (!quiet() && waiting_[waiting_begin_].answered) {
+    out += waiting_[waiting_begin_].answer;
+    ++waiting_begin_;
+  }
+  if (quiet()) {
+    waiting_ = std::vector<Waiting>{};
+    waiting_begin_ = 0;
+  } else if (waiting_begin_ >= in_flight_max) {
+    waiting_.erase(waiting_.begin(),
+                   waiting_.begin() + static_cast<std::ptrdiff_t>(waiting_begin_));
+    waiting_begin_ = 0;
+  }
+}
+
+Session::Asked Session::asked(std::uint64_t number) const {
+  if (submitting_ != nullptr && number == next_number_) [[likely]] {
+    return {.command = *submitting_, .at = submitted_at_};
+  }
+  const Waiting& waiting = waiting_[place_of(number)];
+  return {.command = waiting.command, .at = waiting.at};
+}
+
+std::size_t Session::place_of(std::uint64_t number) const {
+  check(number < next_number_ && number + waiting() >= next_number_);
+  const std::size_t place = waiting_.size() - static_cast<std::size_t>(next_number_ - number);
+  check(!waiting_[place].answered);
+  return place;
+}
+
+void Session::append_answer(Bytes& out, const Command& command, const Reply& reply) const {
+  if (dialect_ != Dialect::legacy) [[likely]] {
+    return wire::append_line_answer(out, command.origin, command.verb, reply);
+  }
+  Bytes text;
+  wire::append_legacy_answer(text, command, reply);
+  wire::append_legacy_frame(out, text);
+}
+
+}  // namespace kv::sockets

@@ -1,0 +1,185 @@
+// One client's conversation without its socket: bytes in, numbered Commands out; replies in, in
+// any order, bytes out in the order of the requests.
+//
+// The first byte of a conversation decides its dialect. A reply that comes while its request is
+// being submitted, with none before it outstanding, is formatted straight into the output: no
+// queue, no copy of the command. Only requests that wait are kept. A session that holds no partial
+// request and waits for nothing owns no memory but itself.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "common/core/bytes.h"
+#include "common/core/time.h"
+#include "common/kv/command.h"
+#include "common/wire/line.h"
+
+namespace kv::sockets {
+
+class Session {
+ public:
+  /// Requests that may wait for their answers at once; no more are read until some are answered.
+  static constexpr std::size_t in_flight_max = 256;
+
+  enum class State : std::uint8_t {
+    hungry,    // every whole request is submitted; more bytes are welcome
+    paused,    // the owner did not want to go on; feed() again, with or without bytes
+    full,      // in_flight_max requests wait; feed() again after an answer
+    finished,  // no more will be read: close once quiet() and the output is sent
+  };
+  enum class Ending : std::uint8_t { none, exit, oversized, input_ended };
+
+  Session() = default;
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  /// Reads what `bytes` adds to the conversation. Calls, for each request in its order,
+  ///   owner.may_go_on() -> bool              before it is read; false pauses
+  ///   owner.submit(number, const Command&)   then answer(number, …) follows, at once or later
+  ///   owner.malformed(bytes)                 it is answered already, with ERROR
+  /// `scratch` may be shared by all sessions of a thread. Answers go to the end of `out`.
+  template <typename Owner>
+  State feed(ByteView bytes, Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner);
+
+  /// No more bytes will come: what is whole is still read by the next feed(), what is cut off is
+  /// malformed, and then the session is finished.
+  void end_input() { input_ended_ = true; }
+  /// As if no more bytes came, but what is cut off goes without an answer.
+  void close_input();
+
+  /// Answers the request of this number, once; appends to `out` every answer whose turn it is.
+  void answer(std::uint64_t number, const Reply& reply, Bytes& out);
+
+  struct Asked {
+    const Command& command;  // complete inside submit(); later only what its answer needs
+    Instant at;              // the `now` of its feed()
+  };
+  /// A request that is submitted and not yet answered.
+  Asked asked(std::uint64_t number) const;
+
+  /// Nothing waits for an answer, and no answer waits for its turn.
+  bool quiet() const { return waiting_begin_ == waiting_.size(); }
+  /// Submitted requests whose answer() is still to come.
+  std::size_t unanswered() const { return unanswered_; }
+  /// Bytes are held that do not make a whole request yet, or were not read yet.
+  bool holds_input() const { return held_begin_ < held_.size(); }
+  Ending ending() const { return ending_; }
+
+ private:
+  enum class Dialect : std::uint8_t { undecided, line, legacy };
+  enum class Cut : std::uint8_t { whole, partial, broken };
+
+  struct Waiting {
+    Command command;  // origin and verb; in the legacy dialect key and value too
+    Instant at{};
+    Bytes answer;  // formatted, but it is not its turn yet
+    bool answered = false;
+  };
+
+  template <typename Owner>
+  bool read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner, State& state);
+  void take(ByteView bytes);
+  void keep_rest();
+  Cut cut(ByteView& text);
+  Cut cut_line(ByteView& text);
+  void parse(ByteView text, wire::LineRequest& scratch) const;
+  void refuse(const wire::LineRequest& request, Bytes& out);
+  void finish(Ending ending) {
+    ending_ = ending;
+    unread_ = {};
+  }
+  void park(const Command& command, Instant now);
+  void release_answered(Bytes& out);
+  void append_answer(Bytes& out, const Command& command, const Reply& reply) const;
+  std::size_t waiting() const { return waiting_.size() - waiting_begin_; }
+  std::size_t place_of(std::uint64_t number) const;
+
+  Bytes held_;  // input kept from earlier feeds, from held_begin_ on
+  std::size_t held_begin_ = 0;
+  ByteView unread_;          // during a feed(): of held_ or of the bytes given
+  std::size_t scanned_ = 0;  // bytes of the unread that are known to hold no line end
+
+  std::vector<Waiting> waiting_;  // consecutive numbers, the last is next_number_ - 1
+  std::size_t waiting_begin_ = 0;
+  std::size_t unanswered_ = 0;
+  std::uint64_t next_number_ = 1;
+  const Command* submitting_ = nullptr;  // the command of next_number_, while submit() runs
+  Instant submitted_at_{};
+
+  Dialect dialect_ = Dialect::undecided;
+  Ending ending_ = Ending::none;
+  bool input_ended_ = false;
+};
+
+template <typename Owner>
+Session::State Session::feed(ByteView bytes, Instant now, wire::LineRequest& scratch, Bytes& out,
+                             Owner& owner) {
+  take(bytes);
+  State state = State::hungry;
+  while (read_one(now, scratch, out, owner, state)) {
+  }
+  keep_rest();
+  return state;
+}
+
+/// False, with the state to end in, when there is nothing to read now.
+template <typename Owner>
+bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner,
+                       State& state) {
+  if (ending_ == Ending::none && unread_.empty() && input_ended_) {
+    finish(Ending::input_ended);
+  }
+  if (ending_ != Ending::none) {
+    state = State::finished;
+    return false;
+  }
+  if (unread_.empty()) {
+    state = State::hungry;
+    return false;
+  }
+  if (waiting() >= in_flight_max) {
+    state = State::full;
+    return false;
+  }
+  if (!owner.may_go_on()) {
+    state = State::paused;
+    return false;
+  }
+  ByteView text;
+  const Cut cut_as = cut(text);
+  if (cut_as == Cut::partial) {
+    state = State::hungry;
+    return false;
+  }
+  if (cut_as == Cut::whole) [[likely]] {
+    parse(text, scratch);
+  } else {
+    scratch.kind = wire::LineRequest::Kind::malformed;
+    scratch.command.origin = {};
+    scratch.why = ending_ == Ending::oversized ? "the line is too long" : "the line has no end";
+  }
+  switch (scratch.kind) {
+    case wire::LineRequest::Kind::command: {
+      submitting_ = &scratch.command;
+      submitted_at_ = now;
+      owner.submit(next_number_, scratch.command);
+      if (submitting_ != nullptr) {
+        park(scratch.command, now);
+      }
+      break;
+    }
+    case wire::LineRequest::Kind::malformed:
+      refuse(scratch, out);
+      owner.malformed(text.size());
+      break;
+    case wire::LineRequest::Kind::exit:
+      finish(Ending::exit);
+      break;
+  }
+  return true;
+}
+
+}  // namespace kv::sockets

@@ -1,0 +1,346 @@
+#include "phase1_sockets/session.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
+
+#include "common/core/random.h"
+#include "common/wire/legacy.h"
+
+namespace kv::sockets {
+namespace {
+
+/// Owns a session as a connection does. The reply to a request is its key, so that every answer
+/// shows whose it is.
+struct Conversation {
+  Session session;
+  wire::LineRequest scratch;
+  Bytes out;
+  std::vector<std::uint64_t> submitted;
+  std::vector<std::size_t> malformed_bytes;
+  std::map<std::uint64_t, std::string> keys;
+  std::size_t may_read = SIZE_MAX;
+  bool answers_at_once = true;
+
+  Session::State feed(ByteView bytes) {
+    return session.feed(bytes, Instant{}, scratch, out, *this);
+  }
+
+  void answer(std::uint64_t number) {
+    session.answer(number, {.status = Status::ok, .value = keys.at(number), .why = {}}, out);
+  }
+
+  Bytes take_output() { return std::exchange(out, {}); }
+
+  bool may_go_on() {
+    if (may_read == 0) {
+      return false;
+    }
+    --may_read;
+    return true;
+  }
+  void submit(std::uint64_t number, const Command& command) {
+    submitted.push_back(number);
+    keys[number] = command.key;
+    if (answers_at_once) {
+      answer(number);
+    }
+  }
+  void malformed(std::size_t bytes) { malformed_bytes.push_back(bytes); }
+};
+
+Bytes frame(ByteView text) {
+  Bytes bytes;
+  wire::append_legacy_frame(bytes, text);
+  return bytes;
+}
+
+/// The same bytes, cut in two at every place.
+void check_every_split(ByteView bytes, ByteView expected) {
+  for (std::size_t at = 0; at <= bytes.size(); ++at) {
+    Conversation talk;
+    talk.feed(bytes.substr(0, at));
+    talk.feed(bytes.substr(at));
+    BOOST_REQUIRE_EQUAL(talk.out, expected);
+    BOOST_REQUIRE(!talk.session.holds_input());
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(sockets_session)
+
+BOOST_AUTO_TEST_CASE(requests_of_one_read_are_answered_in_their_order) {
+  Conversation talk;
+  BOOST_TEST((talk.feed("GET a\nPUT b 1\r\n@c.7 GET d\n") == Session::State::hungry));
+  BOOST_TEST(talk.out == "VALUE a\nOK\n@c.7 VALUE d\n");
+  BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_be_split_at_every_byte) {
+  check_every_split("@c.1 PUT key a value\r\nGET key\nnonsense\nDELETE key\n",
+                    "@c.1 OK\nVALUE key\nERROR an unknown verb: PUT, GET, DELETE, CAS, PING or "
+                    "EXIT\nOK\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_legacy_request_may_be_split_at_every_byte) {
+  check_every_split(
+      frame("PUT key a value") + frame("GET key") + frame("nonsense"),
+      frame("Stored key -> a value") + frame("Retrieved key -> key") + frame("Invalid command"));
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_come_byte_by_byte) {
+  Conversation talk;
+  for (const char byte : std::string{"GET a\nGET b\n"}) {
+    talk.feed({&byte, 1});
+  }
+  BOOST_TEST(talk.out == "VALUE a\nVALUE b\n");
+}
+
+BOOST_AUTO_TEST_CASE(the_first_byte_decides_the_dialect_for_good) {
+  Conversation line;
+  line.feed(std::string{"GET a\n"} + frame("GET b"));
+  BOOST_TEST(line.out == "VALUE a\n");
+  BOOST_TEST(line.session.holds_input());
+
+  Conversation legacy;
+  legacy.feed(frame("GET a") + frame("PING"));
+  BOOST_TEST(legacy.out == frame("Retrieved a -> a") + frame("Invalid command"));
+}
+
+BOOST_AUTO_TEST_CASE(answers_that_come_late_and_out_of_order_leave_in_order) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\n@c.2 GET b\nPUT c 1\nGET d\n");
+  BOOST_TEST(talk.session.unanswered() == 4U);
+  talk.answer(3);
+  talk.answer(2);
+  BOOST_TEST(talk.out.empty());
+  talk.answer(1);
+  BOOST_TEST(talk.take_output() == "VALUE a\n@c.2 VALUE b\nOK\n");
+  BOOST_TEST(!talk.session.quiet());
+  talk.answer(4);
+  BOOST_TEST(talk.take_output() == "VALUE d\n");
+  BOOST_TEST(talk.session.quiet());
+}
+
+BOOST_AUTO_TEST_CASE(every_order_of_late_answers_gives_the_same_bytes) {
+  Random random{7};
+  for (int round = 0; round < 200; ++round) {
+    Conversation talk;
+    std::vector<std::uint64_t> open;
+    Bytes expected;
+    for (std::uint64_t number = 1; number <= 40; ++number) {
+      const std::string key = "k" + std::to_string(number);
+      talk.answers_at_once = random.chance(0.3);
+      talk.feed("GET " + key + "\n");
+      if (!talk.answers_at_once) {
+        open.push_back(number);
+      }
+      expected += "VALUE " + key + "\n";
+      if (!open.empty() && random.chance(0.4)) {
+        const auto next = open.begin() + static_cast<std::ptrdiff_t>(random.below(open.size()));
+        talk.answer(*next);
+        open.erase(next);
+      }
+    }
+    for (const std::uint64_t number : open) {
+      talk.answer(number);
+    }
+    BOOST_REQUIRE_EQUAL(talk.out, expected);
+    BOOST_REQUIRE(talk.session.quiet());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_error_waits_for_the_answers_before_it) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\nnonsense\n");
+  BOOST_TEST(talk.out.empty());
+  talk.answer(1);
+  BOOST_TEST(talk.out.starts_with("VALUE a\nERROR "));
+}
+
+BOOST_AUTO_TEST_CASE(a_late_legacy_answer_repeats_key_and_value) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed(frame("PUT key a value") + frame("DELETE other"));
+  talk.answer(2);
+  talk.answer(1);
+  BOOST_TEST(talk.out == frame("Stored key -> a value") + frame("Deleted other"));
+}
+
+BOOST_AUTO_TEST_CASE(what_was_asked_is_known_until_it_is_answered) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.session.feed("@c.9 PUT a 1\n", Instant{Duration{5}}, talk.scratch, talk.out, talk);
+  talk.feed("GET b\n");
+  const Session::Asked asked = talk.session.asked(1);
+  BOOST_TEST(asked.command.origin.client == "c");
+  BOOST_TEST(asked.command.origin.sequence == 9U);
+  BOOST_TEST((asked.command.verb == Verb::put));
+  BOOST_TEST((asked.at == Instant{Duration{5}}));
+}
+
+BOOST_AUTO_TEST_CASE(at_the_limit_of_requests_in_flight_no_more_are_read) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  Bytes requests;
+  for (std::size_t i = 0; i < Session::in_flight_max + 10; ++i) {
+    requests += "GET a\n";
+  }
+  BOOST_TEST((talk.feed(requests) == Session::State::full));
+  BOOST_TEST(talk.submitted.size() == Session::in_flight_max);
+  talk.answer(1);
+  BOOST_TEST((talk.feed({}) == Session::State::full));
+  BOOST_TEST(talk.submitted.size() == Session::in_flight_max + 1);
+  for (std::uint64_t number = 2; number <= Session::in_flight_max + 1; ++number) {
+    talk.answer(number);
+  }
+  BOOST_TEST((talk.feed({}) == Session::State::hungry));
+  BOOST_TEST(talk.submitted.size() == Session::in_flight_max + 10);
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_out_of_turn_still_counts_against_the_limit) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  Bytes requests;
+  for (std::size_t i = 0; i < Session::in_flight_max; ++i) {
+    requests += "GET a\n";
+  }
+  talk.feed(requests + "GET b\n");
+  talk.answer(2);  // it waits for the first, so it still needs its place
+  BOOST_TEST((talk.feed({}) == Session::State::full));
+}
+
+BOOST_AUTO_TEST_CASE(an_owner_that_pauses_loses_nothing) {
+  Conversation talk;
+  talk.may_read = 1;
+  BOOST_TEST((talk.feed("GET a\nGET b\nGET c\nGE") == Session::State::paused));
+  BOOST_TEST(talk.out == "VALUE a\n");
+  talk.may_read = 1;
+  BOOST_TEST((talk.feed({}) == Session::State::paused));
+  talk.may_read = 10;
+  BOOST_TEST((talk.feed("T d\n") == Session::State::hungry));
+  BOOST_TEST(talk.out == "VALUE a\nVALUE b\nVALUE c\nVALUE d\n");
+}
+
+BOOST_AUTO_TEST_CASE(the_longest_line_is_read_and_one_byte_more_ends_the_session) {
+  const std::string longest(wire::line_bytes_max, 'x');
+  Conversation at_limit;
+  BOOST_TEST((at_limit.feed(longest + "\r\n") == Session::State::hungry));
+  BOOST_TEST(at_limit.out.starts_with("ERROR an unknown verb"));
+
+  Conversation beyond;
+  BOOST_TEST((beyond.feed(longest + "x\nGET a\n") == Session::State::finished));
+  BOOST_TEST(beyond.out.starts_with("ERROR the line is too long"));
+  BOOST_TEST((beyond.session.ending() == Session::Ending::oversized));
+  BOOST_TEST(beyond.submitted.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_line_without_an_end_is_not_awaited_beyond_the_limit) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  const std::string piece(64 * 1024, 'x');
+  talk.feed("GET a\n");
+  Session::State state = Session::State::hungry;
+  std::size_t fed = 0;
+  for (; state == Session::State::hungry; fed += piece.size()) {
+    BOOST_REQUIRE(fed <= wire::line_bytes_max + piece.size());
+    state = talk.feed(piece);
+  }
+  BOOST_TEST((state == Session::State::finished));
+  BOOST_TEST(!talk.session.holds_input());
+  talk.answer(1);
+  BOOST_TEST(talk.out == "VALUE a\nERROR the line is too long\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_value_of_the_largest_size_is_read_in_pieces) {
+  const std::string value(value_bytes_max, 'v');
+  const std::string line = "PUT key " + value + "\n";
+  Conversation talk;
+  for (std::size_t at = 0; at < line.size(); at += 1000) {
+    talk.feed(ByteView{line}.substr(at, 1000));
+  }
+  BOOST_TEST(talk.out == "OK\n");
+}
+
+BOOST_AUTO_TEST_CASE(exit_finishes_after_the_answers_before_it_and_ignores_what_follows) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  BOOST_TEST((talk.feed("GET a\nexit\nGET b\n") == Session::State::finished));
+  BOOST_TEST(!talk.session.quiet());
+  talk.answer(1);
+  BOOST_TEST(talk.out == "VALUE a\n");
+  BOOST_TEST(talk.session.quiet());
+  BOOST_TEST((talk.feed("GET c\n") == Session::State::finished));
+  BOOST_TEST(talk.submitted.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(the_end_of_the_input_is_after_all_that_is_whole) {
+  Conversation talk;
+  talk.may_read = 1;
+  talk.feed("GET a\nGET b\n");
+  talk.session.end_input();
+  talk.may_read = 10;
+  BOOST_TEST((talk.feed({}) == Session::State::finished));
+  BOOST_TEST(talk.out == "VALUE a\nVALUE b\n");
+  BOOST_TEST((talk.session.ending() == Session::Ending::input_ended));
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_is_cut_off_is_never_executed) {
+  Conversation line;
+  line.feed("PUT a hal");
+  line.session.end_input();
+  BOOST_TEST((line.feed({}) == Session::State::finished));
+  BOOST_TEST(line.out == "ERROR the line has no end\n");
+  BOOST_TEST(line.submitted.empty());
+  BOOST_TEST((line.malformed_bytes == std::vector<std::size_t>{9}));
+
+  Conversation legacy;
+  legacy.feed(frame("PUT a half").substr(0, 8));
+  legacy.session.end_input();
+  BOOST_TEST((legacy.feed({}) == Session::State::finished));
+  BOOST_TEST(legacy.out == frame("Invalid command"));
+  BOOST_TEST(legacy.submitted.empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_input_drops_what_is_cut_off_without_a_word) {
+  Conversation talk;
+  talk.feed("GET a\nPUT b hal");
+  talk.session.close_input();
+  BOOST_TEST((talk.feed({}) == Session::State::finished));
+  BOOST_TEST(talk.out == "VALUE a\n");
+}
+
+BOOST_AUTO_TEST_CASE(malformed_lines_are_told_with_their_length_and_answered_in_place) {
+  Conversation talk;
+  talk.feed("GET a\n\x01\x02\xff\nGET b\n");
+  BOOST_TEST((talk.malformed_bytes == std::vector<std::size_t>{3}));
+  BOOST_TEST(talk.out.starts_with("VALUE a\nERROR "));
+  BOOST_TEST(talk.out.ends_with("\nVALUE b\n"));
+}
+
+BOOST_AUTO_TEST_CASE(any_bytes_in_any_pieces_are_answered_or_end_the_session) {
+  Random random{3};
+  for (int round = 0; round < 300; ++round) {
+    Conversation talk;
+    for (int piece = 0; piece < 20; ++piece) {
+      Bytes bytes(random.below(2000), '\0');
+      for (char& byte : bytes) {
+        byte = random.chance(0.02) ? '\n' : static_cast<char>(random.next());
+      }
+      talk.feed(bytes);
+    }
+    talk.session.end_input();
+    BOOST_REQUIRE((talk.feed({}) == Session::State::finished));
+    BOOST_REQUIRE(talk.session.quiet());
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::sockets
