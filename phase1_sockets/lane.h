@@ -1,0 +1,44 @@
+// One event loop with everything that only its thread may touch: its pen for the log, its
+// counters, its deadlines, and the buffers that whoever is being served borrows.
+//
+// A lane's buffers are what lets a connection at rest own none: input is read into the lane's
+// buffer and output gathered in it; what could not be parsed or sent by the end of the turn is all
+// that a connection keeps.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "common/core/bytes.h"
+#include "common/host/clock.h"
+#include "common/kv/service.h"
+#include "common/wire/line.h"
+#include "phase1_sockets/counters.h"
+#include "phase1_sockets/deadlines.h"
+#include "phase1_sockets/event_loop.h"
+#include "phase1_sockets/request_log.h"
+
+namespace kv::sockets {
+
+inline constexpr std::size_t read_bytes_max = 64 * 1024;  // by one connection in one turn
+
+struct Lane {
+  Lane(std::unique_ptr<EventLoop> event_loop, Service& behind, host::Log& to,
+       const Deadlines::Patience& patience)
+      : loop(std::move(event_loop)), service(behind), log(*loop, to), deadlines(*loop, patience) {}
+
+  /// The time, if anybody will want to know how long a request took; else nothing worth a call.
+  Instant now_if_logged() const { return log.wants_requests() ? host::run_now() : Instant{}; }
+
+  const std::unique_ptr<EventLoop> loop;
+  Service& service;
+  RequestLog log;
+  Deadlines deadlines;
+  LoopCounters counters;
+
+  const std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(read_bytes_max);
+  Bytes output;               // empty between turns
+  wire::LineRequest request;  // read into by whoever is fed
+};
+
+}  // namespace kv::sockets

@@ -1,0 +1,57 @@
+// The log lines of one event loop: requests, answers, connections, and what was no request.
+//
+//   event=request op=c7.12 from=127.0.0.1:4711 transport=tcp verb=put key=a bytes=64
+//   event=answer op=c7.12 to=127.0.0.1:4711 transport=tcp verb=put result=ok us=3
+//
+// `op` is the client's ID; a request without one is numbered by its connection. What a client
+// sent appears as key alone, quoted where needed; values and malformed bytes never do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/core/time.h"
+#include "common/host/log.h"
+#include "common/kv/command.h"
+#include "phase1_sockets/event_loop.h"
+
+namespace kv::sockets {
+
+/// Who talks, as the log names it.
+struct Speaker {
+  std::string_view address;    // 127.0.0.1:4711
+  std::string_view transport;  // tcp or udp
+  std::uint64_t connection = 0;
+};
+
+class RequestLog {
+ public:
+  RequestLog(EventLoop& loop, host::Log& log);
+
+  /// Ask before building anything for request() and answer().
+  bool wants_requests() const { return writer_.wants(Level::info); }
+
+  void request(const Speaker& who, std::uint64_t number, const Command& command);
+  void answer(const Speaker& who, std::uint64_t number, const Command& command, const Reply& reply,
+              Duration took);
+  void malformed(const Speaker& who, std::size_t bytes);
+  void opened(const Speaker& who);
+  void closed(const Speaker& who, std::string_view why);
+
+  /// Any other line.
+  void write(Level level, std::string_view fields);
+
+ private:
+  void begin(std::string_view event, const Speaker& who, std::uint64_t number,
+             const Origin& origin);
+  void add(std::string_view name, std::string_view value);
+  void add(std::string_view name, std::uint64_t value);
+  void end(Level level);
+
+  host::LogWriter writer_;
+  std::string line_;
+  Alarm flush_;
+};
+
+}  // namespace kv::sockets

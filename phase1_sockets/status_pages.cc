@@ -1,0 +1,111 @@
+#include "phase1_sockets/status_pages.h"
+
+#include <charconv>
+#include <functional>
+
+namespace kv::sockets {
+namespace {
+
+using Kind = Figure::Kind;
+
+void append_number(std::string& text, double value) {
+  char digits[32];
+  text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+/// `verb="get"` as the key of a JSON object: `get`.
+std::string_view label_value(std::string_view label) {
+  const std::size_t quote = label.find('"');
+  return label.substr(quote + 1, label.size() - quote - 2);
+}
+
+void append_member(std::string& json, std::string_view name, double value) {
+  json.append("\"").append(name).append("\": ");
+  append_number(json, value);
+}
+
+}  // namespace
+
+std::vector<Figure> sum_up(const std::vector<const LoopCounters*>& lanes) {
+  std::vector<Figure> figures;
+  const auto add = [&](Kind kind, std::string name, std::string help, std::string label,
+                       const std::function<const Counter&(const LoopCounters&)>& of) {
+    double sum = 0;
+    for (const LoopCounters* lane : lanes) {
+      sum += static_cast<double>(of(*lane).read());
+    }
+    figures.push_back({kind, std::move(name), std::move(help), std::move(label), sum});
+  };
+  const auto add_plain = [&](Kind kind, std::string name, std::string help,
+                             Counter LoopCounters::*member) {
+    add(kind, std::move(name), std::move(help), "",
+        [member](const LoopCounters& of) -> const Counter& { return of.*member; });
+  };
+  add_plain(Kind::gauge, "connections", "TCP connections now", &LoopCounters::connections);
+  add_plain(Kind::counter, "connections_total", "TCP connections taken up",
+            &LoopCounters::connections_total);
+  add_plain(Kind::counter, "connections_refused_total",
+            "TCP connections refused: the limit, or no descriptor",
+            &LoopCounters::connections_refused);
+  for (std::size_t i = 0; i < LoopCounters::verb_count; ++i) {
+    add(Kind::counter, "requests_total", "Requests submitted",
+        "verb=\"" + std::string{name_of(static_cast<Verb>(i))} + "\"",
+        [i](const LoopCounters& of) -> const Counter& { return of.requests[i]; });
+  }
+  add_plain(Kind::counter, "malformed_total", "What was no request", &LoopCounters::malformed);
+  add_plain(Kind::counter, "received_bytes_total", "Bytes from clients", &LoopCounters::bytes_in);
+  add_plain(Kind::counter, "sent_bytes_total", "Bytes to clients", &LoopCounters::bytes_out);
+  add_plain(Kind::counter, "datagrams_received_total", "UDP datagrams from clients",
+            &LoopCounters::datagrams_in);
+  add_plain(Kind::counter, "datagrams_sent_total", "UDP datagrams to clients",
+            &LoopCounters::datagrams_out);
+  add_plain(Kind::counter, "answers_unsendable_total", "UDP answers the kernel did not take",
+            &LoopCounters::answers_unsendable);
+  for (std::size_t i = 0; i < wait_count; ++i) {
+    add(Kind::counter, "timeouts_total", "Connections ended by a deadline",
+        "wait=\"" + std::string{name_of(static_cast<Wait>(i))} + "\"",
+        [i](const LoopCounters& of) -> const Counter& { return of.timeouts[i]; });
+  }
+  return figures;
+}
+
+std::string to_prometheus(const std::vector<Figure>& figures) {
+  std::string text;
+  std::string_view last;
+  for (const Figure& figure : figures) {
+    const std::string name = "quintet_" + figure.name;
+    if (figure.name != last) {
+      text += "# HELP " + name + " " + figure.help + "\n# TYPE " + name;
+      text += figure.kind == Kind::gauge ? " gauge\n" : " counter\n";
+      last = figure.name;
+    }
+    text += name;
+    if (!figure.label.empty()) {
+      text += "{" + figure.label + "}";
+    }
+    text += ' ';
+    append_number(text, figure.value);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string to_json(const std::vector<Figure>& figures) {
+  std::string json = "{";
+  for (std::size_t i = 0; i < figures.size(); ++i) {
+    const Figure& figure = figures[i];
+    if (figure.label.empty()) {
+      append_member(json, figure.name, figure.value);
+    } else {
+      const bool first = i == 0 || figures[i - 1].name != figure.name;
+      const bool last = i + 1 == figures.size() || figures[i + 1].name != figure.name;
+      json += first ? "\"" + figure.name + "\": {" : "";
+      append_member(json, label_value(figure.label), figure.value);
+      json += last ? "}" : "";
+    }
+    json += i + 1 < figures.size() ? ", " : "";
+  }
+  return json + "}\n";
+}
+
+}  // namespace kv::sockets
