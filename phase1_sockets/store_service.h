@@ -1,0 +1,44 @@
+// The store as a Service: phase 1's whole back end, called inline by the event loops.
+#pragma once
+
+#include <string>
+
+#include "common/kv/service.h"
+#include "common/kv/sharded_store.h"
+#include "common/kv/store.h"
+
+namespace kv::sockets {
+
+/// For one event loop: no lock, and one Reply whose strings keep their capacity.
+class StoreService final : public Service {
+ public:
+  explicit StoreService(Store& store) : store_(store) {}
+
+  void submit(const Command& command, Done done) override {
+    store_.apply(command, reply_);
+    done(reply_);
+  }
+  bool healthy() const override { return true; }
+
+ private:
+  Store& store_;
+  Reply reply_;
+};
+
+/// For any number of event loops.
+class ShardedStoreService final : public Service {
+ public:
+  explicit ShardedStoreService(ShardedStore& store) : store_(store) {}
+
+  void submit(const Command& command, Done done) override {
+    static thread_local Reply reply;  // its strings keep their capacity
+    store_.apply(command, reply);
+    done(reply);
+  }
+  bool healthy() const override { return true; }
+
+ private:
+  ShardedStore& store_;
+};
+
+}  // namespace kv::sockets
