@@ -94,40 +94,58 @@ void Dispatcher::finish(const Entry& entry, const CallContext& context,
   }
 }
 
-void Dispatcher::dispatch(const IncomingCall& call, Respond respond) {
-  const Entry* entry = entry_of(call.method);
-  if (entry == nullptr) {
-    respond(failure(Code::unimplemented, Executed::no, "this server has no such method"));
-    return;
+Dispatcher::Opened Dispatcher::open(const IncomingCall& call) const {
+  Opened opened{.entry = entry_of(call.method), .metadata = {}, .refused = {}};
+  if (opened.entry == nullptr) {
+    opened.refused = failure(Code::unimplemented, Executed::no, "this server has no such method");
+    return opened;
   }
-  Metadata metadata;
   if (!call.metadata.empty()) {
     auto decoded = wire::decode<Metadata>(call.metadata);
     if (!decoded) {
-      respond(malformed());
-      return;
+      opened.refused = malformed();
+      return opened;
     }
-    metadata = std::move(*decoded);
+    opened.metadata = std::move(*decoded);
   }
-  const CallContext context{.arrived = call.arrived,
-                            .deadline = call.deadline,
-                            .metadata = metadata,
-                            .method = entry->name,
-                            .trusted = call.trusted};
-  if (const auto refused = refusal_of(*entry, context)) {
-    finish(*entry, context, *refused);
-    respond(*refused);
+  const CallContext context = context_of(call, opened);
+  opened.refused = refusal_of(*opened.entry, context);
+  if (opened.refused) {
+    finish(*opened.entry, context, *opened.refused);
+  }
+  return opened;
+}
+
+CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opened) {
+  return {.arrived = call.arrived,
+          .deadline = call.deadline,
+          .metadata = opened.metadata,
+          .method = opened.entry->name,
+          .trusted = call.trusted};
+}
+
+bool Dispatcher::is_at_once(const Opened& opened) {
+  const Entry& entry = *opened.entry;
+  const bool once = entry.safety == Safety::once && !opened.metadata.origin.client.empty();
+  return !once && entry.placement.where == Where::reading_thread &&
+         std::holds_alternative<Handler>(entry.handler);
+}
+
+void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to) {
+  Opened opened = open(call);
+  if (opened.refused) {
+    respond_to.at_once(*opened.refused);
     return;
   }
-  const bool once = entry->safety == Safety::once && !metadata.origin.client.empty();
-  const auto* handler = std::get_if<Handler>(&entry->handler);
-  if (handler != nullptr && !once && entry->placement.where == Where::reading_thread) {
-    const CallResult result = (*handler)(context, call.body);
-    finish(*entry, context, result);
-    respond(result);
+  const CallContext context = context_of(call, opened);
+  if (is_at_once(opened)) {
+    const CallResult result = std::get<Handler>(opened.entry->handler)(context, call.body);
+    finish(*opened.entry, context, result);
+    respond_to.at_once(result);
     return;
   }
-  start(std::make_shared<Running>(*entry, context, call, std::move(respond)), once);
+  const bool once = opened.entry->safety == Safety::once && !opened.metadata.origin.client.empty();
+  start(std::make_shared<Running>(*opened.entry, context, call, respond_to.later()), once);
 }
 
 void Dispatcher::start(const RunningCall& call, bool once) {

@@ -120,8 +120,20 @@ class Dispatcher {
 
   void intercept(Before before, After after);
 
-  /// Answers the call by `respond`, exactly once.
-  void dispatch(const IncomingCall& call, Respond respond);
+  /// Where one call's result goes: exactly one of the two is used.
+  class RespondTo {
+   public:
+    RespondTo() = default;
+    RespondTo(const RespondTo&) = delete;
+    RespondTo& operator=(const RespondTo&) = delete;
+    virtual ~RespondTo() = default;
+    /// The result is there before dispatch() returns, on its thread.
+    virtual void at_once(const CallResult& result) const = 0;
+    /// The result comes later, on any thread: what is returned outlives this object.
+    virtual Respond later() const = 0;
+  };
+
+  void dispatch(const IncomingCall& call, const RespondTo& respond_to);
 
   struct Listed {
     std::uint16_t id;
@@ -145,6 +157,16 @@ class Dispatcher {
   static CallResult malformed() {
     return failure(Code::invalid_argument, Executed::no, "the request is malformed");
   }
+
+  /// A call whose method and metadata were found good, or the result that refuses it.
+  struct Opened {
+    const Entry* entry = nullptr;
+    Metadata metadata;
+    std::optional<CallResult> refused;
+  };
+  Opened open(const IncomingCall& call) const;
+  static CallContext context_of(const IncomingCall& call, const Opened& opened);
+  static bool is_at_once(const Opened& opened);
 
   const Entry* entry_of(std::uint16_t id) const;
   std::optional<CallResult> refusal_of(const Entry& entry, const CallContext& context) const;

@@ -25,6 +25,18 @@ constexpr Method<Ask, Told> late{.id = 22, .name = "test.late", .safety = Safety
 constexpr Method<Ask, Told> pooled{.id = 23, .name = "test.pooled", .safety = Safety::idempotent};
 constexpr Method<Ask, Told> peers{.id = 24, .name = "test.peers", .safety = Safety::idempotent};
 
+class Collect : public Dispatcher::RespondTo {
+ public:
+  explicit Collect(std::vector<CallResult>& results) : results_(results) {}
+  void at_once(const CallResult& result) const override { results_.push_back(result); }
+  Dispatcher::Respond later() const override {
+    return [&results = results_](const CallResult& result) { results.push_back(result); };
+  }
+
+ private:
+  std::vector<CallResult>& results_;
+};
+
 struct World {
   World()
       : dispatcher([this] { return now; },
@@ -59,7 +71,7 @@ struct World {
                          .body = body,
                          .arrived = now,
                          .deadline = deadline},
-                        [this](const CallResult& result) { results.push_back(result); });
+                        Collect{results});
   }
 
   std::string last_answer() const { return wire::decode<Told>(results.back().body)->answer; }
@@ -94,9 +106,9 @@ BOOST_AUTO_TEST_CASE(an_unknown_method_is_unimplemented_and_not_executed) {
 BOOST_AUTO_TEST_CASE(malformed_bytes_never_reach_a_handler) {
   World world;
   world.dispatcher.dispatch({.id = 1, .method = count.id, .metadata = {}, .body = "\x7f"},
-                            [&](const CallResult& result) { world.results.push_back(result); });
+                            Collect{world.results});
   world.dispatcher.dispatch({.id = 2, .method = count.id, .metadata = "\x7f", .body = {}},
-                            [&](const CallResult& result) { world.results.push_back(result); });
+                            Collect{world.results});
   BOOST_TEST(world.counted == 0);
   BOOST_TEST((world.results.at(0).code == Code::invalid_argument));
   BOOST_TEST((world.results.at(1).executed == Executed::no));
