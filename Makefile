@@ -92,7 +92,10 @@ $(BUILD)/bin/tests: $(TEST_OBJECTS) $(ARCHIVES)
 	@echo "link    $@"
 	@$(CXX) $(LDFLAGS) -o $@ $(TEST_OBJECTS) -Wl,--start-group $(ARCHIVES) -Wl,--end-group \
 	  -lboost_unit_test_framework $(SYSTEM_LIBRARIES)
+# Boost.Test's macros take three times as long to compile when optimized, and what the tests
+# measure lies in the libraries.
 $(BUILD)/obj/tests/%.o: CPPFLAGS += -DBOOST_TEST_DYN_LINK
+$(BUILD)/obj/tests/%.o: CXXFLAGS += -O0 -g1
 
 $(BUILD)/obj/%.o: %.cc Makefile
 	@mkdir -p $(@D)
