@@ -5,11 +5,17 @@ set -eu
 
 packages_of() {
   case "$1" in
-    build) echo "g++ make libevent-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev libssl-dev libedit-dev libboost" ;;
-    test) echo "" ;;
+    build)
+      echo "g++ make libevent-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev libssl-dev"
+      echo "libedit-dev libboost"
+      ;;
+    test) echo "clang clang-format" ;;
     bench) echo "memcached redis-server" ;;
-    lint) echo "clang-format clang-tidy clang" ;;
-    *) echo "setup: '$1' is not a set: take build, test, bench or lint" >&2; exit 2 ;;
+    lint) echo "clang clang-format clang-tidy shellcheck" ;;
+    *)
+      echo "setup: '$1' is not a set: take build, test, bench or lint" >&2
+      exit 2
+      ;;
   esac
 }
 
@@ -17,11 +23,15 @@ is_installed() {
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+boost_version() {
+  sed -n 's/^#define BOOST_VERSION \([0-9]*\).*/\1/p' /usr/include/boost/version.hpp 2>/dev/null
+}
+
 # Boost 1.81 or later. Debian 12 has it under its own number, beside an older default that cannot
 # be installed together with it; later releases have it as the default.
 boost_packages() {
-  if [ -e /usr/include/boost/version.hpp ] &&
-     [ "$(sed -n 's/^#define BOOST_VERSION \([0-9]*\).*/\1/p' /usr/include/boost/version.hpp)" -ge 108100 ] &&
+  version=$(boost_version || true)
+  if [ "${version:-0}" -ge 108100 ] &&
      ls /usr/lib/*/libboost_unit_test_framework.so >/dev/null 2>&1; then
     return
   fi
@@ -46,7 +56,8 @@ missing_of() {
 [ $# -gt 0 ] || set -- build
 for set in "$@"; do packages_of "$set" >/dev/null; done
 if ! command -v dpkg-query >/dev/null 2>&1; then
-  echo "setup: this is no Debian; install by hand what stands for: $(for s in "$@"; do packages_of "$s"; done | tr '\n' ' ')" >&2
+  wanted=$(for set in "$@"; do packages_of "$set"; done | tr '\n' ' ')
+  echo "setup: this is no Debian; install by hand what stands for: $wanted" >&2
   exit 0
 fi
 missing=$(missing_of "$@" | tr '\n' ' ')
@@ -64,4 +75,5 @@ $as_root apt-get update -qq
 missing=$(missing_of "$@" | tr '\n' ' ')  # now that the package lists are there
 echo "setup: installing $missing"
 # shellcheck disable=SC2086 # a list of names
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+$as_root env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -qq --no-install-recommends $missing >/dev/null
