@@ -17,6 +17,7 @@
 #include <stdexcept>
 
 #include "common/core/check.h"
+#include "common/host/clock.h"
 #include "common/wire/logfmt.h"
 
 namespace kv::host {
@@ -30,15 +31,6 @@ constexpr std::size_t pipe_step_bytes = 4096;  // a pipe that polls writable tak
 struct BatchHead {
   std::uint64_t dropped_before = 0;  // to be told in a line of its own, ahead of the batch
 };
-
-WallTime wall_now() {
-  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
-  return WallTime{std::chrono::duration_cast<WallTime::duration>(since_1970)};
-}
-
-Duration run_now() {
-  return std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch());
-}
 
 void put_digits(char* at, int digits, std::int64_t value) {
   for (int i = digits - 1; i >= 0; --i) {
@@ -187,12 +179,12 @@ struct Log::Sink : spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   }
 
   bool patience_is_over() const {
-    const Duration closing{closing_since};
-    return closing != not_closing && run_now() - std::max(last_progress, closing) >= close_patience;
+    const Instant closing = closing_since;
+    return closing != never && run_now() - std::max(last_progress, closing) >= close_patience;
   }
 
   void complain(const char* why) {
-    const Duration now = run_now();
+    const Instant now = run_now();
     if (complained && now - *complained < complaint_interval) {
       return;
     }
@@ -207,8 +199,6 @@ struct Log::Sink : spdlog::sinks::base_sink<spdlog::details::null_mutex> {
     unreported += lines;
   }
 
-  static constexpr Duration not_closing{};
-
   const std::string path;
   const std::string after_time;
   const Duration close_patience;
@@ -218,13 +208,13 @@ struct Log::Sink : spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   std::atomic<std::size_t> bytes_pending{0};
   std::atomic<std::size_t> batches_pending{0};
   std::atomic<std::uint64_t> dropped{0};
-  std::atomic<std::uint64_t> unreported{0};  // dropped, and no line says so yet
-  std::atomic<Duration::rep> closing_since{not_closing.count()};  // run_now() at close()
+  std::atomic<std::uint64_t> unreported{0};   // dropped, and no line says so yet
+  std::atomic<Instant> closing_since{never};  // from close() on
 
   TimeStamp stamp;
   bool torn = false;  // the file ends within a line
-  Duration last_progress{};
-  std::optional<Duration> complained;
+  Instant last_progress{};
+  std::optional<Instant> complained;
 };
 
 /// spdlog's part: a ring of batches and the thread that empties it. The ring is larger than
@@ -276,7 +266,7 @@ void Log::close() {
   if (!queue_) {
     return;
   }
-  sink_->closing_since = run_now().count();
+  sink_->closing_since = run_now();
   queue_.reset();
 }
 
