@@ -1,0 +1,173 @@
+#include "common/client/standard_terminal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+
+#include <boost/test/unit_test.hpp>
+
+using kv::client::input_line_bytes_max;
+using kv::client::StandardTerminal;
+
+namespace {
+
+struct Pipe {
+  Pipe() { BOOST_REQUIRE(pipe2(ends, O_CLOEXEC) == 0); }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+  ~Pipe() {
+    close_read();
+    close_write();
+  }
+  void fill(std::string_view text) const {
+    BOOST_REQUIRE(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  void close_read() { close_end(0); }
+  void close_write() { close_end(1); }
+  void close_end(int end) {
+    if (ends[end] >= 0) {
+      close(ends[end]);
+      ends[end] = -1;
+    }
+  }
+  int ends[2] = {-1, -1};
+};
+
+std::string read_all(int descriptor) {
+  std::string text;
+  pollfd entry{.fd = descriptor, .events = POLLIN, .revents = 0};
+  while (poll(&entry, 1, 0) > 0) {
+    char chunk[4096];
+    const ssize_t count = read(descriptor, chunk, sizeof chunk);
+    if (count <= 0) {
+      break;
+    }
+    text.append(chunk, static_cast<std::size_t>(count));
+  }
+  return text;
+}
+
+/// A pseudo-terminal; the person's side is `person`.
+struct Pty {
+  Pty() { BOOST_REQUIRE(openpty(&person, &program, nullptr, nullptr, nullptr) == 0); }
+  Pty(const Pty&) = delete;
+  Pty& operator=(const Pty&) = delete;
+  ~Pty() {
+    close(person);
+    close(program);
+  }
+  void type(std::string_view text) const {
+    BOOST_REQUIRE(write(person, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  int person = -1;
+  int program = -1;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(client_standard_terminal)
+
+BOOST_AUTO_TEST_CASE(a_pipe_gives_its_lines_without_a_prompt) {
+  Pipe input;
+  Pipe output;
+  StandardTerminal terminal{input.ends[0], output.ends[1], -1};
+  input.fill("one\n\ntwo\r\nthree");
+  input.close_write();
+  BOOST_TEST(terminal.read_line("prompt> ").value() == "one");
+  BOOST_TEST(terminal.read_line("prompt> ").value().empty());
+  BOOST_TEST(terminal.read_line("prompt> ").value() == "two\r");
+  BOOST_TEST(terminal.read_line("prompt> ").value() == "three");
+  BOOST_TEST(!terminal.read_line("prompt> ").has_value());
+  BOOST_TEST(!terminal.read_line("prompt> ").has_value());
+  BOOST_TEST(read_all(output.ends[0]).empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_endless_line_is_cut_and_the_next_one_is_whole) {
+  char path[] = "/tmp/quintet_terminal_XXXXXX";
+  const int file = mkstemp(path);
+  BOOST_REQUIRE(file >= 0);
+  unlink(path);
+  const std::string text = std::string(input_line_bytes_max * 2, 'x') + "\nnext\n";
+  BOOST_REQUIRE(write(file, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  lseek(file, 0, SEEK_SET);
+  StandardTerminal terminal{file, file, -1};
+  BOOST_TEST(terminal.read_line("").value().size() == input_line_bytes_max + 1);
+  BOOST_TEST(terminal.read_line("").value() == "next");
+  close(file);
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_ends_the_wait_for_input) {
+  Pipe input;
+  Pipe output;
+  Pipe stop;
+  StandardTerminal terminal{input.ends[0], output.ends[1], stop.ends[0]};
+  BOOST_TEST(terminal.ended().empty());
+  stop.fill("x");
+  BOOST_TEST(!terminal.read_line("").has_value());
+  BOOST_TEST(terminal.ended() == "signal");
+}
+
+BOOST_AUTO_TEST_CASE(a_closed_output_ends_it) {
+  Pipe input;
+  Pipe output;
+  StandardTerminal terminal{input.ends[0], output.ends[1], -1};
+  output.close_read();
+  const auto before = signal(SIGPIPE, SIG_IGN);
+  terminal.print("lost\n");
+  signal(SIGPIPE, before);
+  BOOST_TEST(terminal.ended() == "output_closed");
+  BOOST_TEST(!terminal.read_line("").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_terminal_shows_the_prompt_and_gives_what_is_typed) {
+  Pty pty;
+  pty.type("GET a\n");
+  StandardTerminal terminal{pty.program, pty.program, -1};
+  BOOST_TEST(terminal.read_line("Enter command: ").value() == "GET a");
+  BOOST_TEST(read_all(pty.person).find("Enter command: ") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_terminal_without_a_terminal_for_its_output_shows_the_prompt_too) {
+  Pty pty;
+  Pipe output;
+  pty.type("GET a\n");
+  StandardTerminal terminal{pty.program, output.ends[1], -1};
+  BOOST_TEST(terminal.read_line("Enter command: ").value() == "GET a");
+  BOOST_TEST(read_all(output.ends[0]) == "Enter command: ");
+}
+
+BOOST_AUTO_TEST_CASE(a_line_can_be_edited_and_an_earlier_one_recalled) {
+  Pty pty;
+  StandardTerminal terminal{pty.program, pty.program, -1};
+  pty.type(
+      "GET aX\x7f"
+      "b\n");  // backspace over X
+  BOOST_TEST(terminal.read_line("> ").value() == "GET ab");
+  pty.type("PUT c d\n");
+  BOOST_TEST(terminal.read_line("> ").value() == "PUT c d");
+  pty.type("\x10\x10\n");  // twice Ctrl-P, as the arrow up
+  BOOST_TEST(terminal.read_line("> ").value() == "GET ab");
+}
+
+BOOST_AUTO_TEST_CASE(ctrl_d_on_an_empty_line_is_the_end_of_the_input) {
+  Pty pty;
+  StandardTerminal terminal{pty.program, pty.program, -1};
+  pty.type("\x04");
+  BOOST_TEST(!terminal.read_line("> ").has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_ends_a_half_typed_line) {
+  Pty pty;
+  Pipe stop;
+  stop.fill("x");
+  StandardTerminal terminal{pty.program, pty.program, stop.ends[0]};
+  pty.type("GET ha");
+  BOOST_TEST(!terminal.read_line("> ").has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
