@@ -16,6 +16,7 @@
 #include "common/client/console.h"
 #include "common/client/standard_terminal.h"
 #include "common/core/random.h"
+#include "common/host/clock.h"
 #include "common/host/log.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/client_socket.h"
@@ -119,7 +120,7 @@ int run_console(const ClientProgram& program, const ClientFlags& flags, client::
     return fail(program, why);
   }
   client::StandardTerminal terminal{STDIN_FILENO, STDOUT_FILENO, stop};
-  client::Console console{flags.console, *transport, terminal, events, run_time};
+  client::Console console{flags.console, *transport, terminal, events, host::run_now};
   if (flags.ping) {
     return console.ping() ? 0 : 1;
   }

@@ -9,9 +9,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <climits>
 #include <system_error>
+
+#include "common/host/clock.h"
 
 namespace kv::sockets {
 
@@ -21,14 +21,9 @@ void Descriptor::close() {
   }
 }
 
-Instant run_time() {
-  const auto since = std::chrono::steady_clock::now().time_since_epoch();
-  return Instant{std::chrono::duration_cast<Duration>(since)};
-}
-
 bool wait_until(const Descriptor& socket, short events, Instant deadline) {
   for (;;) {
-    const Duration left = std::max(deadline - run_time(), Duration::zero());
+    const Duration left = std::max(deadline - host::run_now(), Duration::zero());
     const timespec patience{.tv_sec = left.count() / 1'000'000,
                             .tv_nsec = left.count() % 1'000'000 * 1000};
     pollfd entry{.fd = socket.number(), .events = events, .revents = 0};

@@ -29,9 +29,6 @@ class Descriptor {
   int number_ = -1;
 };
 
-/// The clock of every deadline here.
-Instant run_time();
-
 /// Until the socket can be read (POLLIN) or written (POLLOUT), or has failed: true. False once
 /// the deadline has passed.
 bool wait_until(const Descriptor& socket, short events, Instant deadline);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/host/clock.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
@@ -37,7 +38,7 @@ TcpTransport::TcpTransport(std::vector<host::SocketAddress> addresses, std::stri
 }
 
 CallResult TcpTransport::call(const Command& command, Duration timeout) {
-  const Instant deadline = run_time() + timeout;
+  const Instant deadline = host::run_now() + timeout;
   heard_ = false;
   CallResult result = exchange(command, deadline);
   filter_.settle();
@@ -76,7 +77,7 @@ CallResult TcpTransport::exchange(const Command& command, Instant deadline) {
 std::string TcpTransport::connect(Instant deadline) {
   std::string why;
   for (std::size_t i = 0; i < addresses_.size(); ++i) {
-    const Instant now = run_time();
+    const Instant now = host::run_now();
     const auto left = static_cast<Duration::rep>(addresses_.size() - i);
     why = connect_to(addresses_[i], now + (deadline - now) / left);
     const std::string to = to_text(addresses_[i]);
@@ -173,7 +174,7 @@ CallResult TcpTransport::await_answer(Instant deadline) {
               .reply = {},
               .why = with_complaint("the connection was lost, " + why)};
     }
-    if (!in_time || run_time() >= deadline) {
+    if (!in_time || host::run_now() >= deadline) {
       return give_up();
     }
   }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/host/clock.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
@@ -59,7 +60,7 @@ CallResult UdpTransport::call(const Command& command, Duration timeout) {
 }
 
 CallResult UdpTransport::exchange(const Command& command, Duration timeout) {
-  const Instant begin = run_time();
+  const Instant begin = host::run_now();
   const Instant deadline = begin + timeout;
   if (!wire::fits_line(command)) {
     return not_sent("the line protocol cannot carry this key or value");
@@ -83,7 +84,7 @@ CallResult UdpTransport::exchange(const Command& command, Duration timeout) {
         return {.outcome = Outcome::answered, .reply = *std::move(reply), .why = {}};
       }
     }
-    if (run_time() >= deadline) {
+    if (host::run_now() >= deadline) {
       return give_up(attempts);
     }
   }
@@ -103,7 +104,7 @@ CallResult UdpTransport::give_up(const Attempts& attempts) const {
 // --- sending -------------------------------------------------------------------------------------
 
 void UdpTransport::send_if_due(Attempts& attempts) {
-  const Instant now = run_time();
+  const Instant now = host::run_now();
   if (now < attempts.next) {
     return;
   }
@@ -166,7 +167,7 @@ void UdpTransport::try_next_address(Attempts& attempts) {
     return;
   }
   next_address();
-  attempts.next = run_time();
+  attempts.next = host::run_now();
 }
 
 void UdpTransport::next_address() {

@@ -7,9 +7,15 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <functional>
 #include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include <boost/test/unit_test.hpp>
+
+#include "common/core/check.h"
 
 using kv::client::input_line_bytes_max;
 using kv::client::StandardTerminal;
@@ -52,20 +58,46 @@ std::string read_all(int descriptor) {
   return text;
 }
 
-/// A pseudo-terminal; the person's side is `person`.
-struct Pty {
-  Pty() { BOOST_REQUIRE(openpty(&person, &program, nullptr, nullptr, nullptr) == 0); }
+/// A pseudo-terminal with a person before it, who waits for each prompt before typing: what is
+/// typed ahead, the kernel edits in its own way before the program does.
+class Pty {
+ public:
+  struct Turn {
+    std::string prompt;
+    std::string typed;
+    std::function<void()> then = [] {};
+  };
+
+  Pty() { BOOST_REQUIRE(openpty(&person_, &program, nullptr, nullptr, nullptr) == 0); }
   Pty(const Pty&) = delete;
   Pty& operator=(const Pty&) = delete;
   ~Pty() {
-    close(person);
-    close(program);
+    close(program);  // ends a wait for a prompt that never came
+    if (thread_.joinable()) {
+      thread_.join();
+    }
+    close(person_);
   }
-  void type(std::string_view text) const {
-    BOOST_REQUIRE(write(person, text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+
+  void play(std::vector<Turn> turns) {
+    thread_ = std::thread{[this, turns = std::move(turns)] {
+      std::string shown;
+      for (const Turn& turn : turns) {
+        char byte = 0;
+        while (shown.find(turn.prompt) == std::string::npos && read(person_, &byte, 1) == 1) {
+          shown += byte;
+        }
+        kv::check(write(person_, turn.typed.data(), turn.typed.size()) > 0);
+        turn.then();
+      }
+    }};
   }
-  int person = -1;
+
   int program = -1;
+
+ private:
+  int person_ = -1;
+  std::thread thread_;
 };
 
 }  // namespace
@@ -126,16 +158,15 @@ BOOST_AUTO_TEST_CASE(a_closed_output_ends_it) {
 
 BOOST_AUTO_TEST_CASE(a_terminal_shows_the_prompt_and_gives_what_is_typed) {
   Pty pty;
-  pty.type("GET a\n");
+  pty.play({{"Enter command: ", "GET a\n"}});
   StandardTerminal terminal{pty.program, pty.program, -1};
   BOOST_TEST(terminal.read_line("Enter command: ").value() == "GET a");
-  BOOST_TEST(read_all(pty.person).find("Enter command: ") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_terminal_without_a_terminal_for_its_output_shows_the_prompt_too) {
   Pty pty;
   Pipe output;
-  pty.type("GET a\n");
+  pty.play({{"", "GET a\n"}});
   StandardTerminal terminal{pty.program, output.ends[1], -1};
   BOOST_TEST(terminal.read_line("Enter command: ").value() == "GET a");
   BOOST_TEST(read_all(output.ends[0]) == "Enter command: ");
@@ -143,31 +174,28 @@ BOOST_AUTO_TEST_CASE(a_terminal_without_a_terminal_for_its_output_shows_the_prom
 
 BOOST_AUTO_TEST_CASE(a_line_can_be_edited_and_an_earlier_one_recalled) {
   Pty pty;
+  pty.play({{"first> ", "GET aX\177b\n"},  // backspace over X
+            {"second> ", "PUT c d\n"},
+            {"third> ", "\020\020\n"}});  // twice Ctrl-P, as the arrow up
   StandardTerminal terminal{pty.program, pty.program, -1};
-  pty.type(
-      "GET aX\x7f"
-      "b\n");  // backspace over X
-  BOOST_TEST(terminal.read_line("> ").value() == "GET ab");
-  pty.type("PUT c d\n");
-  BOOST_TEST(terminal.read_line("> ").value() == "PUT c d");
-  pty.type("\x10\x10\n");  // twice Ctrl-P, as the arrow up
-  BOOST_TEST(terminal.read_line("> ").value() == "GET ab");
+  BOOST_TEST(terminal.read_line("first> ").value() == "GET ab");
+  BOOST_TEST(terminal.read_line("second> ").value() == "PUT c d");
+  BOOST_TEST(terminal.read_line("third> ").value() == "GET ab");
 }
 
 BOOST_AUTO_TEST_CASE(ctrl_d_on_an_empty_line_is_the_end_of_the_input) {
   Pty pty;
+  pty.play({{"prompt> ", "\004"}});
   StandardTerminal terminal{pty.program, pty.program, -1};
-  pty.type("\x04");
-  BOOST_TEST(!terminal.read_line("> ").has_value());
+  BOOST_TEST(!terminal.read_line("prompt> ").has_value());
 }
 
 BOOST_AUTO_TEST_CASE(a_signal_ends_a_half_typed_line) {
   Pty pty;
   Pipe stop;
-  stop.fill("x");
+  pty.play({{"prompt> ", "GET half", [&] { stop.fill("x"); }}});
   StandardTerminal terminal{pty.program, pty.program, stop.ends[0]};
-  pty.type("GET ha");
-  BOOST_TEST(!terminal.read_line("> ").has_value());
+  BOOST_TEST(!terminal.read_line("prompt> ").has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
