@@ -1,0 +1,230 @@
+#include "common/sim/swarm.h"
+
+#include <algorithm>
+#include <string>
+
+#include "common/core/random.h"
+#include "common/wire/checksum.h"
+
+namespace kv::sim {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+constexpr Duration first_fault_at = milliseconds{50};
+constexpr std::uint32_t operations_drawn_max = 4000;
+constexpr std::uint32_t faults_drawn_max = 12;
+
+class Swarm {
+ public:
+  Swarm(const ProtocolTraits& protocol, std::uint64_t seed)
+      : protocol_(protocol), random_(wire::checksum("swarm", seed)), seed_(seed) {}
+
+  Scenario draw() {
+    scenario_.title = "seed " + std::to_string(seed_);
+    const auto& sizes = protocol_.cluster_sizes;
+    scenario_.nodes = sizes[random_.below(sizes.size())];
+    horizon_ = random_.between(milliseconds{200}, milliseconds{3000});
+    draw_load();
+    draw_weather(scenario_.weather);
+    draw_disk();
+    draw_kinds();
+    const std::uint64_t faults = random_.below(faults_drawn_max + 1);
+    for (std::uint64_t i = 0; i < faults; ++i) {
+      scenario_.faults.push_back(draw_fault());
+    }
+    std::ranges::stable_sort(scenario_.faults, {}, &Fault::at);
+    return scenario_;
+  }
+
+ private:
+  void draw_load();
+  void draw_weather(Weather& weather);
+  void draw_disk();
+  void draw_kinds();
+  Fault draw_fault();
+  CrashPoint draw_point();
+  void draw_crash(Fault& fault);
+  void draw_clock(Fault& fault);
+  void draw_partition(Fault& fault);
+
+  std::uint32_t number(std::uint64_t low, std::uint64_t high) {
+    return static_cast<std::uint32_t>(random_.between(low, high));
+  }
+  /// Small numbers as often as large ones, by order of magnitude.
+  std::uint32_t magnitude(std::uint32_t low, std::uint32_t high) {
+    std::uint32_t top = low;
+    while (top < high && random_.chance(0.7)) {
+      top = std::min(high, top * 2);
+    }
+    return number(low, top);
+  }
+  /// Half of the seeds do not have it at all.
+  Share sometimes(std::uint32_t hundredths_max) {
+    return random_.chance(0.5) ? Share{} : Share{number(0, hundredths_max * 10'000)};
+  }
+  std::string any_node() { return std::to_string(number(1, scenario_.nodes)); }
+
+  const ProtocolTraits& protocol_;
+  Random random_;
+  std::uint64_t seed_;
+  Scenario scenario_;
+  Duration horizon_{};
+  std::vector<FaultKind> kinds_;
+  bool rots_ = false;
+  bool damaged_ = false;  // at most one disk a run
+};
+
+void Swarm::draw_load() {
+  Load& load = scenario_.load;
+  load.clients = magnitude(1, 16);
+  load.keys = magnitude(1, 32);
+  load.value_bytes = random_.chance(0.3) ? number(512, 8192) : magnitude(8, 512);
+  load.gets = number(0, 50);
+  load.puts = number(10, 50);
+  load.deletes = number(0, 20);
+  load.swaps = number(0, 30);
+  load.think.high = random_.between(Duration{}, milliseconds{10});
+  load.timeout = random_.between(milliseconds{20}, milliseconds{300});
+  load.patience = load.timeout * number(1, 10);
+  const auto pace = load.think.high / 2 + milliseconds{1};
+  const auto each = static_cast<std::uint64_t>(horizon_ / pace);
+  load.operations = static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(each * load.clients, 20, operations_drawn_max));
+}
+
+void Swarm::draw_weather(Weather& weather) {
+  weather.delay.low = random_.between(microseconds{10}, microseconds{500});
+  weather.delay.high = weather.delay.low + random_.between(Duration{}, milliseconds{5});
+  weather.loss = sometimes(10);
+  weather.repeat = sometimes(10);
+  weather.flip = sometimes(1);
+  weather.late = sometimes(5);
+  weather.late_by = random_.between(milliseconds{1}, milliseconds{200});
+}
+
+void Swarm::draw_disk() {
+  DiskSpec& disk = scenario_.disk;
+  disk.sync.low = random_.between(microseconds{10}, microseconds{100});
+  disk.sync.high = disk.sync.low + random_.between(Duration{}, milliseconds{3});
+  disk.segment_bytes = magnitude(8, 512) * 512;
+  disk.segment_bytes = std::max<std::uint32_t>(disk.segment_bytes, 4096);
+  disk.snapshot_after = random_.chance(0.2) ? 0 : magnitude(4096, 1024 * 1024);
+}
+
+void Swarm::draw_kinds() {
+  std::vector<FaultKind> possible{FaultKind::crash, FaultKind::pause, FaultKind::clock,
+                                  FaultKind::disk};
+  if (scenario_.nodes > 1) {
+    possible.insert(possible.end(),
+                    {FaultKind::cut, FaultKind::partition, FaultKind::slow, FaultKind::storm});
+  }
+  if (!protocol_.roles.empty()) {
+    possible.push_back(FaultKind::kill);
+  }
+  for (const FaultKind kind : possible) {
+    if (random_.chance(kind == FaultKind::crash ? 0.8 : 0.5)) {
+      kinds_.push_back(kind);
+    }
+  }
+  if (kinds_.empty()) {
+    kinds_.push_back(FaultKind::crash);
+  }
+  rots_ = random_.chance(0.2);
+}
+
+Fault Swarm::draw_fault() {
+  Fault fault;
+  fault.kind = kinds_[random_.below(kinds_.size())];
+  fault.at = random_.between(first_fault_at, first_fault_at + horizon_);
+  fault.lasts = random_.between(milliseconds{5}, milliseconds{800});
+  switch (fault.kind) {
+    case FaultKind::crash:
+      draw_crash(fault);
+      break;
+    case FaultKind::pause:
+      fault.who = any_node();
+      break;
+    case FaultKind::clock:
+      draw_clock(fault);
+      break;
+    case FaultKind::cut:
+    case FaultKind::slow:
+      fault.who = any_node();
+      fault.to = any_node();
+      fault.one_way = fault.kind == FaultKind::cut && random_.chance(0.5);
+      fault.delay = fault.kind == FaultKind::slow
+                        ? random_.between(milliseconds{1}, milliseconds{100})
+                        : Duration{};
+      break;
+    case FaultKind::partition:
+      draw_partition(fault);
+      break;
+    case FaultKind::storm:
+      fault.weather = scenario_.weather;
+      draw_weather(fault.weather);
+      fault.weather.loss = {number(0, percent(50).ppm)};
+      break;
+    case FaultKind::disk:
+      fault.who = any_node();
+      fault.state = static_cast<DiskState>(number(1, 3));
+      fault.factor = fault.state == DiskState::slow ? magnitude(2, 1000) : fault.factor;
+      break;
+    case FaultKind::kill:
+      fault.who = any_node();
+      fault.role = protocol_.roles[random_.below(protocol_.roles.size())];
+      break;
+  }
+  return fault;
+}
+
+/// At any time, at the points where most can be lost, or at any of them.
+CrashPoint Swarm::draw_point() {
+  switch (random_.below(3)) {
+    case 0:
+      return CrashPoint::now;
+    case 1:
+      return random_.chance(0.5) ? CrashPoint::after_write : CrashPoint::sync_fails;
+    default:
+      return static_cast<CrashPoint>(number(1, static_cast<std::uint64_t>(last_of(CrashPoint{}))));
+  }
+}
+
+void Swarm::draw_crash(Fault& fault) {
+  fault.who = scenario_.nodes > 1 && random_.chance(0.3) ? "leader" : any_node();
+  fault.point = draw_point();
+  if (rots_ && !damaged_ && random_.chance(0.5)) {
+    damaged_ = true;
+    fault.point = CrashPoint::now;
+    fault.damage =
+        protocol_.survives_wiped_disk && random_.chance(0.5) ? DiskDamage::wiped : DiskDamage::rot;
+  }
+}
+
+void Swarm::draw_clock(Fault& fault) {
+  fault.who = any_node();
+  if (random_.chance(0.5)) {
+    fault.rate = {number(percent(50).ppm, percent(200).ppm)};
+  } else {
+    fault.jump = random_.between(milliseconds{1}, milliseconds{2000});
+  }
+}
+
+void Swarm::draw_partition(Fault& fault) {
+  fault.shape = static_cast<Shape>(number(1, static_cast<std::uint64_t>(last_of(Shape{}))));
+  if (fault.shape != Shape::halves && fault.shape != Shape::ring && random_.chance(0.3)) {
+    fault.who = "leader";
+  }
+  if (random_.chance(0.5)) {
+    fault.healing = random_.between(milliseconds{1}, milliseconds{500});
+  }
+}
+
+}  // namespace
+
+Scenario draw_scenario(const ProtocolTraits& protocol, std::uint64_t seed) {
+  return Swarm{protocol, seed}.draw();
+}
+
+}  // namespace kv::sim
