@@ -38,6 +38,8 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             tcp_client:phase1_sockets/tcp_client_main.cc \
             udp_client:phase1_sockets/udp_client_main.cc \
             quintet:tools/quintet_main.cc \
+            trivial_sim:tools/trivial_sim_main.cc \
+            bench_sim:tools/bench_sim_main.cc \
             bench_echo:tools/bench_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
             house_check:tools/house_check_main.cc
