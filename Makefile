@@ -127,5 +127,11 @@ test: ## installs what is missing, builds, runs every test; last line: N passed,
 unit_test: tests ## the Boost.Test program alone
 	@$(BUILD)/bin/tests
 
+bench: ## our phases beside the installed peers, as ratios in one run; BENCH=tcp,log SECONDS=3 ROUNDS=5
+	@tools/setup.sh build bench
+	@$(MAKE) programs
+	@tools/bench.sh $(if $(BENCH),--groups $(BENCH)) $(if $(SECONDS),--seconds $(SECONDS)) \
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ITEMS),--items $(ITEMS))
+
 clean: ## removes what was built
 	@rm -rf build compile_commands.json

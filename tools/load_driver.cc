@@ -51,7 +51,7 @@ Outcome Driver::play(const Pacer::Plan& pace, std::uint32_t depth) {
   depth_ = depth;
   progress_at_ = pace.begin;
   const double processor_begin = processor_seconds();
-  Moment now = Clock::now();
+  Moment now = pace.begin;
   Moment tick_at = now + tick;
   while (true) {
     start_idle(now);
