@@ -84,6 +84,7 @@ trap 'exit 143' TERM
 start() {
   local name=$1
   shift
+  : >"$work/$name.out"
   taskset -c "$server_core" "$@" >"$work/$name.out" 2>"$work/$name.err" &
   pid[$name]=$!
   servers+=($!)
@@ -184,8 +185,8 @@ judge() {
 }
 
 # Runs the load at each of the named cases in turn, in every round, and prints a line for each.
-# compare TITLE FIELD ROUNDS SECONDS CASE…, a case being NAME=TARGET[ FLAG…]; the load's common
-# flags in $common. Leaves $work/NAME.FIELD, one number a round.
+# compare TITLE FIELD ROUNDS SECONDS CASE…, a case being SERVER[+WORD]=TARGET[ FLAG…]; the load's
+# common flags in $common. Leaves $work/CASE.FIELD, one number a round.
 compare() {
   local title=$1 wanted=$2 turns=$3 length=$4 round one name json
   shift 4
@@ -193,14 +194,14 @@ compare() {
     "$title" "$wanted" "$turns" "$length"
   for one in "$@"; do
     name=${one%%=*}
-    rm -f "$work/$name".*_us "$work/$name.ops_per_s" "$work/$name.bad" "$work/$name.busy"
+    rm -f "$work/$name".{ops_per_s,p50_us,mean_us,server_us_per_op,busy,bad}
   done
   for ((round = 0; round < turns; round++)); do
     for one in "$@"; do
       name=${one%%=*}
       # shellcheck disable=SC2086 # flags
-      json=$(load --target ${one#*=} $common --seconds "$length") || die "no load at $one"
-      for figure in ops_per_s p50_us mean_us; do
+      json=$(load --target ${one#*=} $common --seconds "$length" --watch "${pid[${name%%+*}]}") || die "no load at $one"
+      for figure in ops_per_s p50_us mean_us server_us_per_op; do
         field "$figure" <<<"$json" >>"$work/$name.$figure"
       done
       field generator_busy <<<"$json" >>"$work/$name.busy"
@@ -215,12 +216,14 @@ compare() {
   printf '  $ quintet bench --target %s %s --seconds %s\n' "${1#*=}" "$common" "$length"
 }
 
+median_of() { spread <"$work/$1.$2" | cut -d' ' -f1; }
+
 print_figures() {
   local name=$1 wanted=$2 bad median least most
   read -r median least most < <(spread <"$work/$name.$wanted")
   bad=$(awk '{ s += $1 } END { print s }' "$work/$name.bad")
-  printf '  %-16s %12.1f  (%.1f ... %.1f)  load busy %.2f%s\n' "$name" \
-    "$median" "$least" "$most" "$(spread <"$work/$name.busy" | cut -d' ' -f1)" \
+  printf '  %-16s %12.1f  (%.1f ... %.1f)  server %.3f us/op, load busy %.2f%s\n' "$name" \
+    "$median" "$least" "$most" "$(median_of "$name" server_us_per_op)" "$(median_of "$name" busy)" \
     "$([ "$bad" = 0 ] || echo "  errors and retransmissions: $bad")"
 }
 
@@ -267,10 +270,10 @@ udp() {
   start_memcached
   common="--clients 50 --depth 1"
   compare "UDP, 50 clients" ops_per_s "$rounds" "$seconds" \
-    "ours=udp://${udp_at[ours]}" "ours_with_ids=udp://${udp_at[ours]} --ids" \
+    "ours=udp://${udp_at[ours]}" "ours+ids=udp://${udp_at[ours]} --ids" \
     "echo=echo-udp://${udp_at[echo]}" "memcached=memcache-udp://${udp_at[memcached]}"
   judge "ours / memcached" "$(ratio ours memcached ops_per_s)" -ge 1.4
-  printf '  %-44s %s\n' "ours with IDs / memcached" "$(ratio ours_with_ids memcached ops_per_s)"
+  printf '  %-44s %s\n' "ours with IDs / memcached" "$(ratio ours+ids memcached ops_per_s)"
   printf '  %-44s %s\n' "ours / echo" "$(ratio ours echo ops_per_s)"
   stop_servers
 }

@@ -12,7 +12,7 @@
 #include "common/kv/command.h"
 #include "tools/load_connections.h"
 #include "tools/load_json.h"
-#include "tools/load_memory.h"
+#include "tools/load_process.h"
 #include "tools/load_socket.h"
 #include "tools/load_udp.h"
 
@@ -36,6 +36,7 @@ constexpr std::size_t request_frame_bytes_max = 512;
 
 struct Settings {
   Plan plan;
+  std::optional<std::uint64_t> requests_max;
   bool fill_only = false;
   bool no_fill = false;
   std::uint64_t idle = 0;     // connections to hold, instead of load
@@ -61,6 +62,7 @@ std::string combination_error(Settings& settings) {
   }
   plan.mix.dialect = plan.target.dialect;
   plan.mix.transport = plan.target.transport;
+  plan.requests_max = settings.requests_max.value_or(plan.requests_max);
   const bool line_like = plan.mix.dialect == Dialect::line || plan.mix.dialect == Dialect::echo;
   if (plan.mix.with_ids && !line_like) {
     return "--ids: only the line protocol has them";
@@ -95,7 +97,7 @@ void declare_load(host::Flags& flags, Settings& settings) {
       "--seconds", "SECONDS", "5",
       [&plan](std::string_view text) { return read_seconds(text, plan.seconds); },
       "how long to run");
-  flags.add("--ops", plan.requests_max, {1}, "end after that many requests, if that is sooner");
+  flags.add("--ops", settings.requests_max, "end after that many requests, if that is sooner");
   flags.add("--rate", plan.rate, {0, rate_max},
             "requests a second (open loop: latency counts from when a request was due); 0: as "
             "fast as they are answered");
@@ -115,7 +117,7 @@ void declare_rest(host::Flags& flags, Settings& settings) {
   flags.add("--accepts", settings.accepts, {0, connections_max},
             "instead: open and close that many, --clients at a time, evenly over --seconds");
   flags.add("--watch", settings.watched_pid, {0, INT32_MAX},
-            "tell how much memory that process has before and after");
+            "the server's process: tell what memory it has and what processor time it uses");
   flags.finally([&settings] { return combination_error(settings); });
 }
 
@@ -171,14 +173,20 @@ int play(const Settings& settings) {
                               outcome.first_error));
     }
   }
+  const auto used_before = load::processor_time(settings.watched_pid);
   if (!settings.fill_only) {
     outcome = load->run();
   }
+  const auto used_after = load::processor_time(settings.watched_pid);
   if (!outcome.first_error.empty()) {
     std::fprintf(stderr, "quintet bench: first error: %s\n", outcome.first_error.c_str());
   }
   Json json = report(settings.plan, outcome);
   add_memory(json, settings, before);
+  if (used_before && used_after && !settings.fill_only && outcome.ops > 0) {
+    const double used = static_cast<double>((*used_after - *used_before).count()) * 1e-3;
+    json.add("server_us_per_op", used / static_cast<double>(outcome.ops));
+  }
   std::printf("%s\n", json.text().c_str());
   return 0;
 }

@@ -90,10 +90,10 @@ bool Driver::start_one(ClientIndex client, Moment now) {
   }
   ++under_way_;
   if (filling_) {
-    start(client, workload_.fill(state, leave.first, leave.count), leave);
+    start(client, workload_.fill(state, leave.first, leave.count), leave, now);
     return true;
   }
-  start(client, workload_.draw(state, leave.count), leave);
+  start(client, workload_.draw(state, leave.count), leave, now);
   return true;
 }
 

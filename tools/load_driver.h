@@ -26,7 +26,8 @@ class Driver : public Load {
   using ClientIndex = std::uint32_t;
 
   /// Sends `batch`. Once it is answered finished() must be called, or ended() if it never will be.
-  virtual void start(ClientIndex client, const Batch& batch, const Pacer::Leave& leave) = 0;
+  virtual void start(ClientIndex client, const Batch& batch, const Pacer::Leave& leave,
+                     Moment now) = 0;
   virtual void on_ready(ClientIndex client, std::uint32_t events) = 0;
   virtual void on_tick(Moment now) = 0;
   /// Gives up every batch that is under way.

@@ -55,7 +55,7 @@ std::uint32_t TcpLoad::fill_depth() const {
   return static_cast<std::uint32_t>(std::clamp<std::size_t>(fitting, 1, fill_depth_max));
 }
 
-void TcpLoad::start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave) {
+void TcpLoad::start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave, Moment) {
   Client& client = clients_[index];
   client.playing = true;
   client.batch = batch;

@@ -35,7 +35,7 @@ class TcpLoad final : public Driver {
     std::size_t examined_answers = 0;
   };
 
-  void start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave) override;
+  void start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave, Moment now) override;
   void on_ready(ClientIndex index, std::uint32_t events) override;
   void on_tick(Moment now) override;
   void abandon() override;

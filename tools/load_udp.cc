@@ -38,7 +38,7 @@ bool UdpLoad::open_socket(ClientIndex index, std::string& why) {
   if (!socket.is_open()) {
     return false;
   }
-  if (!watch(socket.get(), index, EPOLLIN)) {
+  if (!watch(socket.get(), index, EPOLLIN | EPOLLET)) {
     why = errno_text("cannot watch a socket");
     return false;
   }
@@ -46,13 +46,12 @@ bool UdpLoad::open_socket(ClientIndex index, std::string& why) {
   return true;
 }
 
-void UdpLoad::start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave) {
+void UdpLoad::start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave, Moment now) {
   Client& client = clients_[index];
   client.batch = batch;
   client.leave = leave;
   client.answered.assign(batch.count, false);
   client.open = batch.count;
-  const Moment now = Clock::now();
   client.retransmit_at = now + plan().retransmit_after;
   client.give_up_at = now + plan().patience;
   send_open(client);
@@ -83,13 +82,29 @@ void UdpLoad::send_open(Client& client) {
 }
 
 void UdpLoad::on_ready(ClientIndex index, std::uint32_t) {
-  Client& client = clients_[index];
+  // Edge-triggered: what is left unread is not reported again. So it is read on until nothing is
+  // left or a batch is answered; then only late repetitions can be left, for the next event.
+  for (bool answered = false; !answered;) {
+    const std::size_t count = receive(clients_[index]);
+    if (count == 0) {
+      return;
+    }
+    const Moment now = Clock::now();
+    for (std::size_t i = 0; i < count; ++i) {
+      answered |= accept(index, ByteView{buffers_[i]}.substr(0, lengths_[i]), now);
+    }
+  }
+}
+
+/// How many datagrams came; they are in buffers_, their lengths in lengths_.
+std::size_t UdpLoad::receive(Client& client) {
+  lengths_.clear();
   if (buffers_.size() == 1) {
     const ssize_t got = recv(client.socket.get(), buffers_[0].data(), buffers_[0].size(), 0);
-    if (got >= 0) {
-      accept(index, ByteView{buffers_[0]}.substr(0, static_cast<std::size_t>(got)), Clock::now());
+    if (got >= 0) {  // an error (nobody listens there) is a lost datagram
+      lengths_.push_back(static_cast<unsigned>(got));
     }
-    return;  // an error (nobody listens there) is a lost datagram
+    return lengths_.size();
   }
   for (std::size_t i = 0; i < buffers_.size(); ++i) {
     pieces_[i] = {buffers_[i].data(), buffers_[i].size()};
@@ -99,33 +114,29 @@ void UdpLoad::on_ready(ClientIndex index, std::uint32_t) {
   }
   const int count = recvmmsg(client.socket.get(), messages_.data(),
                              static_cast<unsigned>(buffers_.size()), 0, nullptr);
-  if (count <= 0) {
-    return;
-  }
-  lengths_.clear();  // accept() may send, and so reuse messages_
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < count; ++i) {  // accept() may send, and so reuse messages_
     lengths_.push_back(messages_[static_cast<std::size_t>(i)].msg_len);
   }
-  const Moment now = Clock::now();
-  for (std::size_t i = 0; i < lengths_.size(); ++i) {
-    accept(index, ByteView{buffers_[i]}.substr(0, lengths_[i]), now);
-  }
+  return lengths_.size();
 }
 
-void UdpLoad::accept(ClientIndex index, ByteView datagram, Moment now) {
+/// True if that was the batch's last open request.
+bool UdpLoad::accept(ClientIndex index, ByteView datagram, Moment now) {
   Client& client = clients_[index];
   const std::size_t request = request_of(client, datagram);
   if (request == nowhere) {
     ++outcome().unsolicited;
-    return;
+    return false;
   }
   const ByteView wanted = client.batch.answer(request);
   datagram == wanted ? void(++outcome().ops) : outcome().count_wrong_answer(datagram, wanted);
   record(client.leave, request, now);
   client.answered[request] = true;
-  if (--client.open == 0) {
-    finished(index, now);
+  if (--client.open > 0) {
+    return false;
   }
+  finished(index, now);
+  return true;
 }
 
 /// Which of the client's open requests `datagram` answers, rightly or wrongly.

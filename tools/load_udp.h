@@ -36,7 +36,7 @@ class UdpLoad final : public Driver {
     Moment give_up_at;
   };
 
-  void start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave) override;
+  void start(ClientIndex index, const Batch& batch, const Pacer::Leave& leave, Moment now) override;
   void on_ready(ClientIndex index, std::uint32_t events) override;
   void on_tick(Moment now) override;
   void abandon() override;
@@ -45,7 +45,8 @@ class UdpLoad final : public Driver {
 
   bool open_socket(ClientIndex index, std::string& why);
   void send_open(Client& client);
-  void accept(ClientIndex index, ByteView datagram, Moment now);
+  std::size_t receive(Client& client);
+  bool accept(ClientIndex index, ByteView datagram, Moment now);
   std::size_t request_of(const Client& client, ByteView datagram) const;
   std::size_t mark_bytes(ByteView answer) const;
   void retransmit(ClientIndex index, Moment now);
