@@ -61,7 +61,7 @@ void Connection::end(std::string_view why) {
   socket_.close();
   lane_.deadlines.stop(*this);
   lane_.loop->forget(*this);
-  unsent_ = Bytes{};
+  free_bytes(unsent_);
   if (session_.unanswered() == 0) {
     home_.remove(*this);
   }
@@ -162,8 +162,8 @@ void Connection::keep_unsent(Bytes& out, std::size_t sent) {
     out.clear();
   } else if (sent < out.size()) {
     out.erase(0, sent);
-  } else if (out.capacity() > Bytes{}.capacity()) {
-    out = Bytes{};
+  } else if (!out.empty()) {
+    free_bytes(out);
   }
 }
 

@@ -72,6 +72,9 @@ class FrontDoor {
   /// As `ready tcp=127.0.0.1:1111 udp=127.0.0.1:5555 http=off`.
   std::string ready_line() const;
 
+  /// What /metrics and /status say. Any thread, if the gauges allow it.
+  std::vector<Figure> figures() const;
+
   /// Starts the threads.
   void start();
   /// Accepts no more, answers what has arrived whole, sends it, and ends the threads: after
@@ -86,7 +89,6 @@ class FrontDoor {
   bool open_tcp(std::string& why);
   bool open_udp(std::string& why);
   bool open_http(std::string& why);
-  std::vector<Figure> figures() const;
 
   Service& service_;
   host::Log& log_;

@@ -25,10 +25,9 @@ void Session::take(ByteView bytes) {
 /// The rest outlives the caller's bytes; without a rest nothing is held, not even capacity.
 void Session::keep_rest() {
   if (unread_.empty()) {
-    if (held_.capacity() > Bytes{}.capacity()) {
-      held_ = Bytes{};
+    if (!held_.empty()) {
+      free_bytes(held_);
     }
-    held_.clear();
     held_begin_ = 0;
     scanned_ = 0;
   } else if (holds_input()) {
@@ -41,7 +40,7 @@ void Session::keep_rest() {
 }
 
 void Session::close_input() {
-  held_ = Bytes{};
+  free_bytes(held_);
   held_begin_ = 0;
   if (ending_ == Ending::none) {
     finish(Ending::input_ended);

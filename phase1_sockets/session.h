@@ -19,6 +19,11 @@
 
 namespace kv::sockets {
 
+/// Gives back the memory too: assigning an empty string would keep it.
+inline void free_bytes(Bytes& bytes) {
+  Bytes{}.swap(bytes);
+}
+
 class Session {
  public:
   /// Requests that may wait for their answers at once; no more are read until some are answered.
