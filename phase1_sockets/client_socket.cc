@@ -15,12 +15,6 @@
 
 namespace kv::sockets {
 
-void Descriptor::close() {
-  if (number_ >= 0) {
-    ::close(std::exchange(number_, -1));
-  }
-}
-
 bool wait_until(const Descriptor& socket, short events, Instant deadline) {
   for (;;) {
     const Duration left = std::max(deadline - host::run_now(), Duration::zero());

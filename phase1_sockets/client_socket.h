@@ -1,33 +1,13 @@
-// What the TCP and the UDP client need of sockets: a descriptor that closes itself, and waits that
-// end at a deadline.
+// What the TCP and the UDP client need of sockets: to connect, and waits that end at a deadline.
 #pragma once
 
 #include <string>
-#include <utility>
 
 #include "common/core/time.h"
 #include "common/host/address.h"
+#include "phase1_sockets/descriptor.h"
 
 namespace kv::sockets {
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  int number() const { return number_; }
-  bool open() const { return number_ >= 0; }
-  void close();
-
- private:
-  int number_ = -1;
-};
 
 /// Until the socket can be read (POLLIN) or written (POLLOUT), or has failed: true. False once
 /// the deadline has passed.

@@ -13,7 +13,7 @@ namespace kv::sockets {
 Connection::Connection(TcpShare& home, Descriptor socket, std::string peer, std::uint64_t id)
     : home_(home), lane_(home.lane_), socket_(std::move(socket)), peer_(std::move(peer)), id_(id) {
   constexpr short all = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
-  check(event_assign(&event_, lane_.loop->base(), socket_.get(), all, on_event, this) == 0);
+  check(event_assign(&event_, lane_.loop->base(), socket_.number(), all, on_event, this) == 0);
 }
 
 Connection::~Connection() {
@@ -117,7 +117,7 @@ ByteView Connection::receive() {
   if (!readable_) {
     return {};
   }
-  const ssize_t got = ::recv(socket_.get(), lane_.input.get(), read_bytes_max, 0);
+  const ssize_t got = ::recv(socket_.number(), lane_.input.get(), read_bytes_max, 0);
   if (got > 0) [[likely]] {
     const auto bytes = static_cast<std::size_t>(got);
     lane_.counters.bytes_in.add(bytes);
@@ -142,7 +142,7 @@ bool Connection::send_output(Bytes& out) {
     keep_unsent(out, 0);
     return true;
   }
-  const ssize_t taken = ::send(socket_.get(), out.data(), out.size(), MSG_NOSIGNAL);
+  const ssize_t taken = ::send(socket_.number(), out.data(), out.size(), MSG_NOSIGNAL);
   if (taken < 0 && errno != EAGAIN) {
     return false;
   }
@@ -190,7 +190,7 @@ void Connection::take_leave() {
   if (input_over_ || draining_) {
     return end(ending());
   }
-  ::shutdown(socket_.get(), SHUT_WR);
+  ::shutdown(socket_.number(), SHUT_WR);
   leaving_ = true;
   wait_for(Wait::farewell, true);
   discard_input();

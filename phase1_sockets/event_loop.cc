@@ -12,12 +12,6 @@
 
 namespace kv::sockets {
 
-void Descriptor::close() {
-  if (open()) {
-    ::close(std::exchange(number_, -1));
-  }
-}
-
 struct EventLoop::Tasks {
   explicit Tasks(EventLoop& loop) : inbox(loop, [](std::function<void()>& task) { task(); }) {}
   Inbox<std::function<void()>> inbox;
@@ -37,7 +31,7 @@ InboxBase::~InboxBase() {
 void InboxBase::wake() {
   const std::uint64_t one = 1;
   // Only a counter at its very end refuses, and then the loop is about to wake anyway.
-  [[maybe_unused]] const auto written = ::write(loop_.wake_.get(), &one, sizeof one);
+  [[maybe_unused]] const auto written = ::write(loop_.wake_.number(), &one, sizeof one);
 }
 
 std::unique_ptr<EventLoop> EventLoop::open(std::string& why) {
@@ -58,7 +52,7 @@ std::unique_ptr<EventLoop> EventLoop::open(std::string& why) {
     static_cast<EventLoop*>(self)->deliver();
   };
   loop->wake_event_.reset(
-      event_new(loop->base(), loop->wake_.get(), EV_READ | EV_PERSIST, on_wake, loop.get()));
+      event_new(loop->base(), loop->wake_.number(), EV_READ | EV_PERSIST, on_wake, loop.get()));
   check(loop->wake_event_ != nullptr && event_add(loop->wake_event_.get(), nullptr) == 0);
   loop->tasks_ = std::make_unique<Tasks>(*loop);
   return loop;
@@ -88,7 +82,7 @@ void EventLoop::run_again() {
 
 void EventLoop::deliver() {
   std::uint64_t wakes = 0;
-  [[maybe_unused]] const auto got = ::read(wake_.get(), &wakes, sizeof wakes);
+  [[maybe_unused]] const auto got = ::read(wake_.number(), &wakes, sizeof wakes);
   for (std::size_t i = 0; i < inboxes_.size(); ++i) {  // a delivery may make or end inboxes
     inboxes_[i]->deliver();
   }
@@ -110,7 +104,7 @@ Alarm::Alarm(EventLoop& loop, std::function<void()> ring)
       alarm->ring_();
     }
   };
-  event_.reset(event_new(loop.base(), timer_.get(), EV_READ | EV_PERSIST, on_timer, this));
+  event_.reset(event_new(loop.base(), timer_.number(), EV_READ | EV_PERSIST, on_timer, this));
   check(event_ != nullptr && event_add(event_.get(), nullptr) == 0);
 }
 
@@ -124,7 +118,7 @@ void Alarm::arm(Duration after) {
   itimerspec at{};
   at.it_value.tv_sec = whole.count();
   at.it_value.tv_nsec = std::max<long>(rest.count(), whole.count() == 0 ? 1 : 0);
-  check(::timerfd_settime(timer_.get(), 0, &at, nullptr) == 0);
+  check(::timerfd_settime(timer_.number(), 0, &at, nullptr) == 0);
 }
 
 void Alarm::disarm() {
@@ -133,7 +127,7 @@ void Alarm::disarm() {
   }
   armed_ = false;
   const itimerspec none{};
-  check(::timerfd_settime(timer_.get(), 0, &none, nullptr) == 0);
+  check(::timerfd_settime(timer_.number(), 0, &none, nullptr) == 0);
 }
 
 }  // namespace kv::sockets

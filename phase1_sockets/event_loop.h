@@ -20,6 +20,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "common/core/time.h"
+#include "phase1_sockets/descriptor.h"
 
 namespace kv::sockets {
 
@@ -27,26 +28,6 @@ struct EventDeleter {
   void operator()(event* pointer) const { event_free(pointer); }
 };
 using EventPointer = std::unique_ptr<event, EventDeleter>;
-
-/// A file descriptor and its end.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(Descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-
-  int get() const { return number_; }
-  bool open() const { return number_ >= 0; }
-  void close();
-
- private:
-  int number_ = -1;
-};
 
 using AutoUnlink =
     boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>>;

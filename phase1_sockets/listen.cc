@@ -13,7 +13,7 @@ namespace {
 constexpr int udp_buffer_bytes = 4 * 1024 * 1024;  // the kernel may give less
 
 bool set(const Descriptor& socket, int level, int name, int value) {
-  return ::setsockopt(socket.get(), level, name, &value, sizeof value) == 0;
+  return ::setsockopt(socket.number(), level, name, &value, sizeof value) == 0;
 }
 
 Descriptor open_socket(const host::SocketAddress& address, int type) {
@@ -21,7 +21,7 @@ Descriptor open_socket(const host::SocketAddress& address, int type) {
 }
 
 bool bind_to(const Descriptor& socket, const host::SocketAddress& address) {
-  return ::bind(socket.get(), address.get(), address.length) == 0;
+  return ::bind(socket.number(), address.get(), address.length) == 0;
 }
 
 std::string failure(std::string_view what, const host::Endpoint& endpoint) {
@@ -35,7 +35,7 @@ Descriptor try_tcp(const host::SocketAddress& address) {
   const bool ready = socket.open() && set(socket, SOL_SOCKET, SO_REUSEADDR, 1) &&
                      set(socket, IPPROTO_TCP, TCP_NODELAY, 1) &&
                      set(socket, SOL_SOCKET, SO_KEEPALIVE, 1) && bind_to(socket, address) &&
-                     ::listen(socket.get(), SOMAXCONN) == 0;
+                     ::listen(socket.number(), SOMAXCONN) == 0;
   return ready ? std::move(socket) : Descriptor{};
 }
 
@@ -75,7 +75,7 @@ std::vector<Descriptor> bind_udp(const host::Endpoint& endpoint, std::size_t cou
   if (sockets.empty() || count == 1) {
     return sockets;
   }
-  const host::SocketAddress bound = host::address_of(sockets.front().get());
+  const host::SocketAddress bound = host::address_of(sockets.front().number());
   bool shared = set(sockets.front(), SOL_SOCKET, SO_REUSEPORT, 1);
   while (shared && sockets.size() < count) {
     sockets.push_back(try_udp(bound, false));

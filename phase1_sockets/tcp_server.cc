@@ -111,7 +111,7 @@ TcpServer::TcpServer(Lane& lane, Descriptor listening, std::vector<TcpShare*> sh
     static_cast<TcpServer*>(self)->accept_some();
   };
   event_.reset(
-      event_new(lane.loop->base(), listening_.get(), EV_READ | EV_PERSIST, on_ready, this));
+      event_new(lane.loop->base(), listening_.number(), EV_READ | EV_PERSIST, on_ready, this));
   check(event_ != nullptr && event_add(event_.get(), nullptr) == 0);
 }
 
@@ -124,7 +124,7 @@ void TcpServer::accept_some() {
 bool TcpServer::accept_one() {
   host::SocketAddress peer;
   peer.length = sizeof peer.storage;
-  Descriptor socket{::accept4(listening_.get(), reinterpret_cast<sockaddr*>(&peer.storage),
+  Descriptor socket{::accept4(listening_.number(), reinterpret_cast<sockaddr*>(&peer.storage),
                               &peer.length, SOCK_NONBLOCK | SOCK_CLOEXEC)};
   if (socket.open()) {
     exhausted_ = false;
@@ -183,13 +183,13 @@ void TcpServer::on_exhaustion(int error) {
 }
 
 void TcpServer::refuse_one() {
-  const Descriptor socket{::accept4(listening_.get(), nullptr, nullptr, SOCK_NONBLOCK)};
+  const Descriptor socket{::accept4(listening_.number(), nullptr, nullptr, SOCK_NONBLOCK)};
   if (socket.open()) {
     lane_.counters.connections_refused.add();
     // Best effort: whether it arrives or not, the client is told to go.
-    [[maybe_unused]] const auto sent = ::send(socket.get(), too_many_connections.data(),
+    [[maybe_unused]] const auto sent = ::send(socket.number(), too_many_connections.data(),
                                               too_many_connections.size(), MSG_NOSIGNAL);
-    ::shutdown(socket.get(), SHUT_WR);
+    ::shutdown(socket.number(), SHUT_WR);
   }
 }
 

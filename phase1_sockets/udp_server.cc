@@ -75,7 +75,7 @@ UdpServer::UdpServer(Lane& lane, Descriptor socket, std::uint64_t id, const UdpL
     static_cast<UdpServer*>(self)->again();
   };
   event_.reset(
-      event_new(lane.loop->base(), socket_.get(), EV_READ | EV_ET | EV_PERSIST, on_ready, this));
+      event_new(lane.loop->base(), socket_.number(), EV_READ | EV_ET | EV_PERSIST, on_ready, this));
   check(event_ != nullptr && event_add(event_.get(), nullptr) == 0);
 }
 
@@ -114,7 +114,7 @@ bool UdpServer::receive_batch() {
                            .msg_controllen = 0,
                            .msg_flags = 0};
   }
-  const int got = ::recvmmsg(socket_.get(), headers_.data(), batch_max, MSG_DONTWAIT, nullptr);
+  const int got = ::recvmmsg(socket_.number(), headers_.data(), batch_max, MSG_DONTWAIT, nullptr);
   if (got < 0) {
     return errno != EAGAIN;  // an error of an earlier answer's way: it is read and gone
   }
@@ -296,7 +296,7 @@ std::size_t UdpServer::send_some(std::size_t first) {
                   .msg_len = 0};
   }
   const int sent =
-      ::sendmmsg(socket_.get(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+      ::sendmmsg(socket_.number(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
   if (sent > 0) [[likely]] {
     lane_.counters.datagrams_out.add(static_cast<std::uint64_t>(sent));
     for (std::size_t i = 0; i < static_cast<std::size_t>(sent); ++i) {

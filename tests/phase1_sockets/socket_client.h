@@ -30,7 +30,7 @@ class TcpTalk {
       : socket_(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
     BOOST_REQUIRE(socket_.open());
     if (receive_buffer_bytes > 0) {
-      ::setsockopt(socket_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
+      ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
                    sizeof receive_buffer_bytes);
     }
     connect(to);
@@ -41,25 +41,25 @@ class TcpTalk {
   }
 
   void connect(const host::SocketAddress& to) {
-    const int result = ::connect(socket_.get(), to.get(), to.length);
+    const int result = ::connect(socket_.number(), to.get(), to.length);
     BOOST_REQUIRE((result == 0 || errno == EINPROGRESS));
-    BOOST_REQUIRE(wait_until(socket_.get(), POLLOUT));
+    BOOST_REQUIRE(wait_until(socket_.number(), POLLOUT));
   }
 
   void send(std::string_view bytes) {
     while (!bytes.empty()) {
-      BOOST_REQUIRE(wait_until(socket_.get(), POLLOUT));
+      BOOST_REQUIRE(wait_until(socket_.number(), POLLOUT));
       bytes.remove_prefix(send_some(bytes));
     }
   }
 
   /// As much as the kernel takes now.
   std::size_t send_some(std::string_view bytes) {
-    const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = ::send(socket_.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     return sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
 
-  void half_close() { BOOST_REQUIRE(::shutdown(socket_.get(), SHUT_WR) == 0); }
+  void half_close() { BOOST_REQUIRE(::shutdown(socket_.number(), SHUT_WR) == 0); }
 
   /// The next `count` bytes, or fewer if the server closes.
   std::string receive(std::size_t count) {
@@ -88,10 +88,10 @@ class TcpTalk {
     std::string received;
     while (received.size() < count) {
       const int wanted = POLLIN | (bytes.empty() ? 0 : POLLOUT);
-      BOOST_REQUIRE(wait_until(socket_.get(), static_cast<short>(wanted)));
+      BOOST_REQUIRE(wait_until(socket_.number(), static_cast<short>(wanted)));
       bytes.remove_prefix(bytes.empty() ? 0 : send_some(bytes));
       char piece[16 * 1024];
-      const ssize_t got = ::recv(socket_.get(), piece, sizeof piece, 0);
+      const ssize_t got = ::recv(socket_.number(), piece, sizeof piece, 0);
       if (got == 0) {
         break;
       }
@@ -104,8 +104,8 @@ class TcpTalk {
   /// False when the server has closed.
   bool receive_some(std::string& bytes, std::size_t most) {
     char piece[16 * 1024];
-    BOOST_REQUIRE(wait_until(socket_.get(), POLLIN));
-    const ssize_t got = ::recv(socket_.get(), piece, std::min(most, sizeof piece), 0);
+    BOOST_REQUIRE(wait_until(socket_.number(), POLLIN));
+    const ssize_t got = ::recv(socket_.number(), piece, std::min(most, sizeof piece), 0);
     if (got <= 0) {
       return got < 0 && errno == EAGAIN;
     }
@@ -121,18 +121,18 @@ class UdpTalk {
   explicit UdpTalk(const host::SocketAddress& to)
       : socket_(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     BOOST_REQUIRE(socket_.open());
-    BOOST_REQUIRE(::connect(socket_.get(), to.get(), to.length) == 0);
+    BOOST_REQUIRE(::connect(socket_.number(), to.get(), to.length) == 0);
   }
 
   void send(std::string_view datagram) {
-    const ssize_t sent = ::send(socket_.get(), datagram.data(), datagram.size(), 0);
+    const ssize_t sent = ::send(socket_.number(), datagram.data(), datagram.size(), 0);
     BOOST_REQUIRE_EQUAL(sent, static_cast<ssize_t>(datagram.size()));
   }
 
   std::string receive() {
-    BOOST_REQUIRE(wait_until(socket_.get(), POLLIN));
+    BOOST_REQUIRE(wait_until(socket_.number(), POLLIN));
     std::string datagram(70'000, '\0');
-    const ssize_t got = ::recv(socket_.get(), datagram.data(), datagram.size(), 0);
+    const ssize_t got = ::recv(socket_.number(), datagram.data(), datagram.size(), 0);
     BOOST_REQUIRE(got >= 0);
     datagram.resize(static_cast<std::size_t>(got));
     return datagram;

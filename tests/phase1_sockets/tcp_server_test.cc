@@ -44,7 +44,7 @@ class DescriptorLimit {
   void set_to_what_is_open() {
     const Descriptor next{::dup(STDERR_FILENO)};  // the lowest that is free
     BOOST_REQUIRE(next.open());
-    set(static_cast<rlim_t>(next.get()));
+    set(static_cast<rlim_t>(next.number()));
   }
 
  private:
