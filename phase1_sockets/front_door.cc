@@ -7,6 +7,7 @@
 
 #include "common/core/check.h"
 #include "common/wire/logfmt.h"
+#include "phase1_sockets/http_server.h"
 #include "phase1_sockets/listen.h"
 #include "phase1_sockets/status_pages.h"
 
@@ -111,7 +112,7 @@ bool FrontDoor::open_tcp(std::string& why) {
   if (!listening.open()) {
     return false;
   }
-  tcp_ = host::address_of(listening.get());
+  tcp_ = host::address_of(listening.number());
   std::vector<TcpShare*> shares;
   for (const auto& station : stations_) {
     shares.push_back(&station->connections);
@@ -129,7 +130,7 @@ bool FrontDoor::open_udp(std::string& why) {
   if (sockets.empty()) {
     return false;
   }
-  udp_ = host::address_of(sockets.front().get());
+  udp_ = host::address_of(sockets.front().number());
   UdpLimits limits{.legacy = options_.udp_legacy,
                    .answer_bytes_max = options_.udp_answer_bytes_max};
   if (limits.answer_bytes_max == 0) {
@@ -147,8 +148,16 @@ bool FrontDoor::open_http(std::string& why) {
   if (options_.http.off) {
     return true;
   }
-  why = "--http is not served by this build yet";
-  return false;
+  HttpPages pages{.metrics = [this] { return to_prometheus(figures()); },
+                  .status = [this] { return to_json(figures()); },
+                  .healthy = [this] { return service_.healthy(); }};
+  http_ = HttpServer::listen(stations_.front()->lane.loop->base(), options_.http, std::move(pages),
+                             why);
+  if (!http_) {
+    return false;
+  }
+  http_address_ = http_->address();
+  return true;
 }
 
 std::vector<Figure> FrontDoor::figures() const {

@@ -26,6 +26,7 @@
 
 namespace kv::sockets {
 
+class HttpServer;
 struct Figure;
 
 /// A number that the owner of the service adds to /metrics and /status.
@@ -96,6 +97,7 @@ class FrontDoor {
   Occupancy occupancy_;
   std::vector<std::unique_ptr<Station>> stations_;
   std::unique_ptr<TcpServer> listener_;
+  std::unique_ptr<HttpServer> http_;
   host::SocketAddress tcp_;
   host::SocketAddress udp_;
   host::SocketAddress http_address_;

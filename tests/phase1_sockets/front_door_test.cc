@@ -172,6 +172,21 @@ BOOST_AUTO_TEST_CASE(a_host_name_is_resolved) {
   BOOST_TEST(world.door->ready_line().ends_with(" udp=off http=off"));
 }
 
+BOOST_AUTO_TEST_CASE(operators_ask_over_http) {
+  FrontDoorOptions options = on_free_ports();
+  options.http = {.host = "127.0.0.1", .port = 0, .off = false};
+  DoorWorld world{options};
+  for (const auto& [path, expected] : {std::pair{"/healthz", "ok"},
+                                       std::pair{"/metrics", "quintet_connections 0\n"},
+                                       std::pair{"/status", "\"connections\": 0"}}) {
+    TcpTalk client{world.door->http()};
+    client.send(std::string{"GET "} + path + " HTTP/1.0\r\n\r\n");
+    const std::string page = client.receive_until_closed();
+    BOOST_TEST(page.starts_with("HTTP/1.0 200 OK\r\n"), page);
+    BOOST_TEST(page.find(expected) != std::string::npos, page);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_was_counted_is_shown) {
   DoorWorld world{FrontDoorOptions{.gauges = {{"items", "Keys in the store", [] { return 7.0; }}}}};
   TcpTalk client{world.door->tcp()};
