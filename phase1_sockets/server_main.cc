@@ -12,6 +12,7 @@
 
 #include "common/host/log.h"
 #include "common/host/server_flags.h"
+#include "common/wire/logfmt.h"
 #include "phase1_sockets/front_door.h"
 #include "phase1_sockets/once_service.h"
 #include "phase1_sockets/store_service.h"
@@ -122,7 +123,14 @@ int run(Settings& settings) {
   if (!log) {
     return fail(why);
   }
-  const Backend backend{settings.server.threads, settings.server.seed.value_or(draw_seed())};
+  const std::uint64_t seed = settings.server.seed ? *settings.server.seed : draw_seed();
+  const Backend backend{settings.server.threads, seed};
+  {
+    wire::LogFields line;
+    line.add("event", "started").add("version", QUINTET_VERSION);
+    line.add("threads", settings.server.threads).add("seed", seed);
+    host::LogWriter{*log}.write(Level::info, line.text());
+  }
   settings.door.gauges = backend.gauges();
   const std::unique_ptr<FrontDoor> door = FrontDoor::open(*backend.once, *log, settings.door, why);
   if (!door) {

@@ -116,7 +116,7 @@ bool UdpServer::receive_batch() {
   }
   const int got = ::recvmmsg(socket_.number(), headers_.data(), batch_max, MSG_DONTWAIT, nullptr);
   if (got < 0) {
-    return errno != EAGAIN;  // an error of an earlier answer's way: it is read and gone
+    return errno == EINTR;  // nothing else is better at once: the next datagram wakes us
   }
   turn_began_ = lane_.now_if_logged();
   for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
