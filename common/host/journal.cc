@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <span>
 #include <string_view>
@@ -116,6 +117,7 @@ struct Journal::State {
   std::condition_variable writer_wakes;
   std::condition_variable maker_wakes;
   std::vector<Bytes> queue;
+  std::vector<Bytes> spent;       // written; whoever allocated them is the cheapest to free them
   std::size_t pending_bytes = 0;  // handed over and not durable yet
   std::size_t offset = 0;         // where the next batch goes in the current segment
   std::deque<Segment> segments;   // oldest first; the last is in use
@@ -356,8 +358,8 @@ bool Journal::State::good(std::error_code error, std::string_view what, const st
 // --- the writer's thread -------------------------------------------------------------------------
 
 void Journal::State::write_all_that_comes() {
-  std::vector<Bytes> records;
   for (;;) {
+    std::vector<Bytes> records;
     {
       std::unique_lock lock{mutex};
       writer_sleeps = true;
@@ -371,7 +373,8 @@ void Journal::State::write_all_that_comes() {
     if (!write_records(records)) {
       return;
     }
-    records.clear();
+    const std::lock_guard lock{mutex};
+    spent.swap(records);
   }
 }
 
@@ -400,9 +403,11 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
   if (bytes > options.segment_bytes - offset && !roll()) {
     return false;
   }
-  encoded.clear();
-  wire::append_journal_batch(encoded, place, records);
-  if (!good(file->write_at(offset, encoded), "write", file_path) ||
+  if (encoded.size() < bytes) {
+    encoded.resize(bytes);
+  }
+  wire::write_journal_batch(encoded.data(), place, records);
+  if (!good(file->write_at(offset, ByteView{encoded}.substr(0, bytes)), "write", file_path) ||
       !good(sync_file(*file), "sync", file_path)) {
     return false;
   }
@@ -412,7 +417,7 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
   }
   {
     const std::lock_guard lock{mutex};
-    offset += encoded.size();
+    offset += bytes;
     pending_bytes -= handed;
     durable.store(place.record, std::memory_order_release);
   }
@@ -622,16 +627,26 @@ void Journal::append(std::vector<Bytes>& records) {
     return;
   }
   const std::uint64_t count = records.size();
+  std::size_t bytes = 0;
+  for (const Bytes& record : records) {
+    bytes += record.size();
+  }
+  std::vector<Bytes> spent;
+  bool wake = false;
   {
     const std::lock_guard lock{state_->mutex};
     check(!state_->closing);
-    for (Bytes& record : records) {
-      state_->pending_bytes += record.size();
-      state_->queue.push_back(std::move(record));
+    state_->pending_bytes += bytes;
+    if (state_->queue.empty()) {
+      state_->queue.swap(records);
+    } else {
+      std::ranges::move(records, std::back_inserter(state_->queue));
     }
-    if (state_->writer_sleeps) {
-      state_->writer_wakes.notify_all();
-    }
+    spent.swap(state_->spent);
+    wake = std::exchange(state_->writer_sleeps, false);
+  }
+  if (wake) {
+    state_->writer_wakes.notify_one();
   }
   state_->handed_over.fetch_add(count, std::memory_order_relaxed);
   records.clear();
@@ -660,6 +675,11 @@ Journal::Room Journal::room() const {
   }
   return tight || state_->pending_bytes >= state_->options.queue_bytes_max ? Room::wait
                                                                            : Room::free;
+}
+
+bool Journal::backlogged() const {
+  const std::lock_guard lock{state_->mutex};
+  return state_->pending_bytes >= state_->options.queue_bytes_max;
 }
 
 std::uint64_t Journal::bytes_used() const {

@@ -77,6 +77,8 @@ class Journal {
   /// Records below this number are on stable storage (with Sync::never: were written).
   std::uint64_t durable_records() const;
   Room room() const;
+  /// So much waits for the disk (queue_bytes_max) that nothing at all should be added.
+  bool backlogged() const;
   /// Bytes of the segments now in use.
   std::uint64_t bytes_used() const;
 

@@ -37,7 +37,7 @@ std::uint64_t checksum_of_block(ByteView block) {
   return checksum(block.substr(8, journal_block_bytes - 8));
 }
 
-/// Fills the rooms of a row of zeroed blocks, one after the other.
+/// Fills the rooms of a row of blocks, one after the other.
 class RoomWriter {
  public:
   explicit RoomWriter(char* blocks) : at_(blocks + block_head_bytes) {}
@@ -55,6 +55,8 @@ class RoomWriter {
       bytes.remove_prefix(count);
     }
   }
+
+  void fill_up() { std::memset(at_, 0, left_); }
 
  private:
   char* at_;
@@ -120,12 +122,16 @@ std::size_t journal_batch_bytes(std::span<const Bytes> records) {
 }
 
 void append_journal_batch(Bytes& out, JournalPlace& place, std::span<const Bytes> records) {
+  const std::size_t begin = out.size();
+  out.resize(begin + journal_batch_bytes(records));
+  write_journal_batch(out.data() + begin, place, records);
+}
+
+void write_journal_batch(char* at, JournalPlace& place, std::span<const Bytes> records) {
   const std::size_t record_bytes = bytes_of(records);
   const std::size_t blocks = blocks_for(record_bytes);
   check(blocks <= batch_blocks_max);
-  const std::size_t begin = out.size();
-  out.resize(begin + blocks * journal_block_bytes);
-  RoomWriter writer{out.data() + begin};
+  RoomWriter writer{at};
 
   char head[batch_head_bytes];
   put_fixed(head, version);
@@ -140,10 +146,11 @@ void append_journal_batch(Bytes& out, JournalPlace& place, std::span<const Bytes
     writer.write({length, sizeof length});
     writer.write(record);
   }
+  writer.fill_up();
 
   std::uint64_t last = place.chain;
   for (std::size_t i = 0; i < blocks; ++i) {
-    last = seal_block(out.data() + begin + i * journal_block_bytes, place.block + i, place.chain);
+    last = seal_block(at + i * journal_block_bytes, place.block + i, place.chain);
   }
   place = {.record = place.record + records.size(), .block = place.block + blocks, .chain = last};
 }

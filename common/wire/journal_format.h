@@ -81,6 +81,10 @@ std::size_t journal_batch_bytes(std::span<const Bytes> records);
 /// all before it was acknowledged, for an orderly stop.
 void append_journal_batch(Bytes& out, JournalPlace& place, std::span<const Bytes> records);
 
+/// The same to `at`, where journal_batch_bytes(records) bytes are writable: nothing that stood
+/// there is kept, and nothing is written twice.
+void write_journal_batch(char* at, JournalPlace& place, std::span<const Bytes> records);
+
 enum class SegmentVerdict : std::uint8_t {
   whole,    // the last good batch is the last that was ever written here
   torn,     // what follows it was never acknowledged; wipe it before writing on

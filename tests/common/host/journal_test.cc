@@ -378,7 +378,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_fatal_once_and_nothing_becomes_durable_aft
   disk.fail_syncs();
   life.append({"b"});
   life.journal->close();
-  BOOST_TEST(life.fatal.find("cannot sync d/segment-") != std::string::npos);
+  BOOST_TEST(life.fatal.starts_with("journal: cannot "));
   BOOST_TEST(life.journal->durable_records() == 1U);
 }
 
