@@ -1,0 +1,70 @@
+// Runs a Replica on real threads, disk and network, and is the front door's Service for it.
+//
+// One thread runs the protocol. It takes all that came in at once, lets the Replica make one batch
+// of effects of it, hands the batch's records to the journal and sends at once what need not wait
+// for them. The rest leaves when the journal says that these records are durable, in order, while
+// the Replica already works on the next batch. So a lone command waits for nobody, and a crowd
+// shares one sync.
+//
+// What cannot be taken in is refused at once, with the reason; what was taken in is answered
+// within `patience`: unknown if the Replica had it by then, unavailable if not. When the disk is
+// full, commands that change something are refused and the rest goes on.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "common/core/ids.h"
+#include "common/core/time.h"
+#include "common/host/disk.h"
+#include "common/host/journal.h"
+#include "common/host/log.h"
+#include "common/host/peer_transport.h"
+#include "common/kv/replica.h"
+#include "common/kv/service.h"
+
+namespace kv::host {
+
+/// submit() and healthy() from any thread, the rest from one.
+class ReplicaHost final : public Service {
+ public:
+  struct Options {
+    std::string directory;         // of the journal and the snapshots
+    std::uint64_t journal_id = 1;  // drawn by the caller; used if the directory is new
+    Journal::Sync sync = Journal::Sync::always;
+    std::uint64_t segment_bytes = 32 * 1024 * 1024;
+    Duration patience = std::chrono::seconds{5};        // of a request, from submit() on
+    Duration drain_patience = std::chrono::seconds{5};  // of stop()
+    std::size_t requests_max = 64 * 1024;               // taken in and not answered
+    std::size_t request_bytes_max = 64 * 1024 * 1024;   // taken in and not given to the Replica
+    std::size_t message_bytes_max = 64 * 1024 * 1024;   // of peers, likewise; the rest is dropped
+    std::uint64_t snapshot_every_bytes = 256 * 1024 * 1024;  // of records
+    Duration snapshot_retry = std::chrono::seconds{10};      // after one that found no space
+    Duration full_retry = std::chrono::seconds{1};           // how often a full disk is tried
+    /// See Journal::Options.
+    std::function<void(const std::string&)> fatal = die_of_disk;
+  };
+
+  /// The newest good snapshot, then the journal behind it, then start(). Nothing, and one line in
+  /// `why` that says what is wrong and what to do, if acknowledged records may be lost, or the
+  /// directory is in use. Disk, transport and log outlive the host.
+  static std::unique_ptr<ReplicaHost> start(std::unique_ptr<Replica> replica, Disk& disk,
+                                            PeerTransport& transport, Log& log, Options options,
+                                            std::string& why);
+  ~ReplicaHost() override;  // as stop()
+
+  /// `done` runs on the host's thread, or during the call if the command is refused.
+  void submit(const Command& command, Done done) override;
+  bool healthy() const override;
+
+  /// Takes in nothing more, answers what was taken in, waits until all records are durable. After
+  /// drain_patience the rest is answered as if its own patience were over.
+  void stop();
+
+ private:
+  class Core;
+  explicit ReplicaHost(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace kv::host

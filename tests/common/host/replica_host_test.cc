@@ -1,0 +1,442 @@
+#include "common/host/replica_host.h"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <semaphore>
+#include <thread>
+
+#include <boost/test/unit_test.hpp>
+
+#include "common/host/memory_transport.h"
+#include "common/sim/journaling_replica.h"
+#include "tests/common/host/memory_disk.h"
+
+namespace kv {
+namespace {
+
+using host::MemoryDisk;
+using host::ReplicaHost;
+
+/// A Replica that does what a test says.
+class ScriptedReplica : public Replica {
+ public:
+  std::function<void(RequestId, const Command&, Effects&)> on_request =
+      [](RequestId, const Command&, Effects&) {};
+  std::function<void(NodeId, ByteView, Effects&)> on_receive = [](NodeId, ByteView, Effects&) {};
+  std::function<void(Effects&)> on_tick = [](Effects&) {};
+  std::atomic<Instant> wakes_at = never;
+
+  void restore(ByteView) override {}
+  void recover(ByteView) override {}
+  void start(Instant, Effects&) override {}
+  void receive(Instant, NodeId from, ByteView message, Effects& out) override {
+    on_receive(from, message, out);
+  }
+  void request(Instant, RequestId id, const Command& command, Effects& out) override {
+    on_request(id, command, out);
+  }
+  void tick(Instant, Effects& out) override { on_tick(out); }
+  Instant wake_at() const override { return wakes_at; }
+  void begin_snapshot() override {}
+  Bytes next_snapshot_piece() override { return {}; }
+  void check_invariants() const override {}
+};
+
+Command put(const std::string& key, const std::string& value) {
+  return {.verb = Verb::put, .key = key, .value = value};
+}
+
+Command get(const std::string& key) {
+  return {.verb = Verb::get, .key = key};
+}
+
+/// One host with all it stands on.
+struct Running {
+  MemoryDisk& disk;
+  host::MemoryNetwork network;
+  std::unique_ptr<host::PeerTransport> transport = network.join({1});
+  std::string why;
+  std::unique_ptr<host::Log> log = host::Log::open({.path = "/dev/null"}, why);
+  std::mutex mutex;
+  std::string fatal;
+  std::unique_ptr<ReplicaHost> host;
+
+  explicit Running(MemoryDisk& the_disk) : disk(the_disk) {}
+  ~Running() { host.reset(); }
+
+  ReplicaHost::Options options() {
+    return {.directory = "d",
+            .segment_bytes = 64 * 1024,
+            .snapshot_every_bytes = UINT64_MAX,
+            .full_retry = std::chrono::milliseconds{1},
+            .fatal = [this](const std::string& what) {
+              const std::lock_guard lock{mutex};
+              fatal = what;
+            }};
+  }
+
+  bool start(std::unique_ptr<Replica> replica, ReplicaHost::Options with) {
+    host = ReplicaHost::start(std::move(replica), disk, *transport, *log, std::move(with), why);
+    return host != nullptr;
+  }
+  bool start() { return start(std::make_unique<sim::JournalingReplica>(), options()); }
+
+  std::future<Reply> submit(const Command& command) {
+    auto promise = std::make_shared<std::promise<Reply>>();
+    host->submit(command, [promise](const Reply& reply) { promise->set_value(reply); });
+    return promise->get_future();
+  }
+  Reply ask(const Command& command) { return submit(command).get(); }
+};
+
+bool ready(const std::future<Reply>& reply) {
+  return reply.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
+}
+
+std::vector<std::string> names_with(MemoryDisk& disk, const std::string& prefix) {
+  std::vector<std::string> names;
+  disk.list("d", names);
+  std::erase_if(names, [&](const auto& name) { return !name.starts_with(prefix); });
+  return names;
+}
+
+/// Writes ten keys again and again until the journal's first segment was freed, which takes two
+/// snapshots; gives the last value of each.
+std::vector<std::string> write_until_truncated(MemoryDisk& disk) {
+  Running running{disk};
+  auto options = running.options();
+  options.snapshot_every_bytes = 50'000;
+  BOOST_REQUIRE(running.start(std::make_unique<sim::JournalingReplica>(), std::move(options)));
+  std::vector<std::string> values(10);
+  for (std::size_t i = 0; !names_with(disk, "segment-0000000000000001").empty(); ++i) {
+    values[i % 10] = std::string(1000, 'v') + std::to_string(i);
+    running.ask(put("key" + std::to_string(i % 10), values[i % 10]));
+  }
+  return values;
+}
+
+void check_values(Running& running, const std::vector<std::string>& values) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    BOOST_TEST(running.ask(get("key" + std::to_string(i))).value == values[i]);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(host_replica_host)
+
+BOOST_AUTO_TEST_CASE(a_command_is_carried_out_and_answered) {
+  MemoryDisk disk;
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  BOOST_TEST((running.ask(put("k", "v")).status == Status::ok));
+  BOOST_TEST(running.ask(get("k")).value == "v");
+  BOOST_TEST((running.ask(get("other")).status == Status::not_found));
+  BOOST_TEST(running.host->healthy());
+}
+
+BOOST_AUTO_TEST_CASE(no_answer_leaves_before_its_record_is_durable_nor_one_that_shows_it) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  std::counting_semaphore<> steps{0};
+  peer->start([&](NodeId, Bytes) { steps.release(); });
+  auto replica = std::make_unique<ScriptedReplica>();
+  replica->on_request = [](RequestId id, const Command& command, Effects& out) {
+    if (changes_something(command.verb)) {
+      out.records.emplace_back("record");
+    }
+    out.sends.push_back({.to = {2}, .message = "a step", .after_records = false});
+    out.answers.push_back({id, {}});
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  disk.hold_syncs();
+  const auto written = running.submit(put("k", "new"));
+  steps.acquire();
+  const auto seen = running.submit(get("k"));
+  steps.acquire();
+  const auto after = running.submit(get("k"));
+  steps.acquire();  // so the two turns before are over, with all that they let out
+  BOOST_TEST(!ready(written));
+  BOOST_TEST(!ready(seen));
+  disk.release_syncs();
+  after.wait();
+  BOOST_TEST(ready(written));
+  BOOST_TEST(ready(seen));
+}
+
+BOOST_AUTO_TEST_CASE(what_was_acknowledged_survives_a_kill_and_a_loss_of_power_at_any_time) {
+  Random random{4};
+  auto disk = std::make_unique<MemoryDisk>();
+  std::vector<std::string> acknowledged;
+  for (int life = 0; life < 12; ++life) {
+    Running running{*disk};
+    auto options = running.options();
+    options.snapshot_every_bytes = 20'000;
+    BOOST_REQUIRE_MESSAGE(
+        running.start(std::make_unique<sim::JournalingReplica>(), std::move(options)), running.why);
+    for (const std::string& key : acknowledged) {
+      BOOST_REQUIRE(running.ask(get(key)).value == key + "'s");
+    }
+    std::vector<std::pair<std::string, std::future<Reply>>> open;
+    for (int i = 0; i < 200; ++i) {
+      std::string key = std::to_string(life) + "." + std::to_string(i);
+      auto reply = running.submit({.verb = Verb::put, .key = key, .value = key + "'s"});
+      open.emplace_back(std::move(key), std::move(reply));
+      if (random.chance(0.1)) {
+        open.back().second.wait();
+      }
+    }
+    std::vector<std::string> answered;
+    for (const auto& [key, reply] : open) {
+      if (ready(reply)) {
+        answered.push_back(key);
+      }
+    }
+    auto left = random.chance(0.5) ? disk->after_kill() : disk->after_power_loss(random);
+    acknowledged.insert(acknowledged.end(), answered.begin(), answered.end());
+    running.host.reset();
+    disk = std::move(left);
+  }
+  BOOST_TEST(acknowledged.size() > 100U);
+}
+
+BOOST_AUTO_TEST_CASE(a_stop_answers_all_that_was_taken_in_and_refuses_what_comes_later) {
+  MemoryDisk disk;
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  std::vector<std::future<Reply>> replies;
+  for (int i = 0; i < 500; ++i) {
+    replies.push_back(running.submit(put(std::to_string(i), "v")));
+  }
+  running.host->stop();
+  for (auto& reply : replies) {
+    BOOST_TEST((reply.get().status == Status::ok));
+  }
+  const Reply late = running.ask(put("late", "v"));
+  BOOST_TEST((late.status == Status::unavailable));
+  BOOST_TEST(late.why == "this replica is stopping");
+  BOOST_TEST(!running.host->healthy());
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_the_replica_never_answers_is_unknown_when_its_patience_ends) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto options = running.options();
+  options.patience = std::chrono::milliseconds{1};
+  BOOST_REQUIRE(running.start(std::make_unique<ScriptedReplica>(), std::move(options)));
+  BOOST_TEST((running.ask(put("k", "v")).status == Status::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_after_the_end_of_patience_is_not_heard) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto replica = std::make_unique<ScriptedReplica>();
+  ScriptedReplica& script = *replica;
+  std::vector<RequestId> asked;
+  script.on_request = [&](RequestId id, const Command& command, Effects& out) {
+    asked.push_back(id);
+    if (command.verb == Verb::get) {
+      for (const RequestId each : asked) {
+        out.answers.push_back({each, {.status = Status::ok}});
+      }
+    }
+  };
+  auto options = running.options();
+  options.patience = std::chrono::milliseconds{20};
+  BOOST_REQUIRE(running.start(std::move(replica), std::move(options)));
+  BOOST_TEST((running.ask(put("k", "v")).status == Status::unknown));
+  const Reply second = running.ask(get("k"));  // its promise would throw if set twice
+  BOOST_TEST((second.status == Status::ok || second.status == Status::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(more_than_may_wait_is_refused_at_once_with_the_reason) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto options = running.options();
+  options.requests_max = 3;
+  options.drain_patience = std::chrono::milliseconds{1};
+  BOOST_REQUIRE(running.start(std::make_unique<ScriptedReplica>(), std::move(options)));
+  std::vector<std::future<Reply>> waiting;
+  for (int i = 0; i < 3; ++i) {
+    waiting.push_back(running.submit(put("k", "v")));
+  }
+  const Reply refused = running.ask(put("k", "v"));
+  BOOST_TEST((refused.status == Status::unavailable));
+  BOOST_TEST(refused.why == "too many requests wait for an answer");
+  running.host->stop();
+  for (auto& reply : waiting) {
+    const Status status = reply.get().status;
+    BOOST_TEST((status == Status::unknown || status == Status::unavailable));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_need_not_wait_for_the_disk_is_sent_before_it_and_the_rest_after) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  std::promise<void> early_came;
+  std::promise<void> late_came;
+  std::atomic<bool> late = false;
+  peer->start([&](NodeId, Bytes message) {
+    if (message == "early") {
+      early_came.set_value();
+    } else {
+      late = true;
+      late_came.set_value();
+    }
+  });
+  auto replica = std::make_unique<ScriptedReplica>();
+  replica->on_request = [](RequestId id, const Command&, Effects& out) {
+    out.records.emplace_back("record");
+    out.sends.push_back({.to = {2}, .message = "late"});
+    out.sends.push_back({.to = {2}, .message = "early", .after_records = false});
+    out.answers.push_back({id, {}});
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  disk.hold_syncs();
+  const auto reply = running.submit(put("k", "v"));
+  early_came.get_future().wait();
+  BOOST_TEST(!late);
+  BOOST_TEST(!ready(reply));
+  disk.release_syncs();
+  late_came.get_future().wait();
+  reply.wait();
+}
+
+BOOST_AUTO_TEST_CASE(a_peers_message_reaches_the_replica_and_its_answer_the_peer) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  std::promise<Bytes> heard;
+  peer->start([&](NodeId, Bytes message) { heard.set_value(std::move(message)); });
+  auto replica = std::make_unique<ScriptedReplica>();
+  replica->on_receive = [](NodeId from, ByteView message, Effects& out) {
+    out.sends.push_back({.to = from, .message = Bytes{message} + " back"});
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  std::vector<Send> sends{{.to = {1}, .message = "there and"}};
+  peer->send(sends);
+  BOOST_TEST(heard.get_future().get() == "there and back");
+}
+
+BOOST_AUTO_TEST_CASE(a_tick_comes_when_the_replica_wants_it) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto replica = std::make_unique<ScriptedReplica>();
+  ScriptedReplica& script = *replica;
+  std::promise<void> ticked;
+  script.wakes_at = Instant{};
+  script.on_tick = [&](Effects&) {
+    script.wakes_at = never;
+    ticked.set_value();
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  ticked.get_future().wait();
+}
+
+BOOST_AUTO_TEST_CASE(a_crowd_shares_a_sync) {
+  MemoryDisk disk;
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  running.ask(put("first", "v"));
+  disk.hold_syncs();
+  const std::uint64_t before = disk.syncs();
+  std::vector<std::future<Reply>> replies;
+  for (int i = 0; i < 100; ++i) {
+    replies.push_back(running.submit(put(std::to_string(i), "v")));
+  }
+  disk.release_syncs();
+  for (auto& reply : replies) {
+    reply.wait();
+  }
+  // At most: those before the hold took effect, the one held, those after; the spare's own.
+  BOOST_TEST(disk.syncs() - before < 50U);
+}
+
+BOOST_AUTO_TEST_CASE(snapshots_let_the_journal_lose_its_beginning_and_a_restart_begins_there) {
+  MemoryDisk disk;
+  const auto values = write_until_truncated(disk);
+  Running again{disk};
+  BOOST_REQUIRE_MESSAGE(again.start(), again.why);
+  check_values(again, values);
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_newest_snapshot_costs_nothing_but_time_and_two_are_refused) {
+  MemoryDisk disk;
+  const auto values = write_until_truncated(disk);
+  const auto names = names_with(disk, "snapshot-");
+  BOOST_REQUIRE(names.size() == 2U);
+  const auto damage = [&](const std::string& name) {
+    Bytes bytes = disk.content("d/" + name);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    disk.set_content("d/" + name, bytes);
+  };
+  damage(names[1]);
+  {
+    Running again{disk};
+    BOOST_REQUIRE_MESSAGE(again.start(), again.why);
+    check_values(again, values);
+  }
+  damage(names[0]);
+  Running refused{disk};
+  BOOST_TEST(!refused.start());
+  BOOST_TEST(refused.why.find("is needed from record 0 on") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_refuses_writes_serves_reads_and_recovers) {
+  MemoryDisk disk;
+  disk.set_space(2 * 64 * 1024 + 1000);
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  running.ask(put("k", "v"));
+  Reply reply;
+  for (int i = 0; i < 10'000 && reply.status == Status::ok; ++i) {
+    reply = running.ask(put("k" + std::to_string(i), std::string(900, 'v')));
+  }
+  BOOST_TEST((reply.status == Status::unavailable));
+  BOOST_TEST(reply.why == "the disk is full");
+  BOOST_TEST(!running.host->healthy());
+  BOOST_TEST(running.ask(get("k")).value == "v");
+  disk.set_space(UINT64_MAX);
+  while (!running.host->healthy()) {
+    std::this_thread::yield();
+  }
+  while (running.ask(put("k", "w")).status != Status::ok) {
+  }
+  BOOST_TEST(running.ask(get("k")).value == "w");
+  BOOST_TEST(running.fatal == "");
+}
+
+BOOST_AUTO_TEST_CASE(after_a_failed_sync_nothing_is_acknowledged) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto options = running.options();
+  options.patience = std::chrono::milliseconds{50};
+  BOOST_REQUIRE(running.start(std::make_unique<sim::JournalingReplica>(), std::move(options)));
+  running.ask(put("k", "v"));
+  disk.fail_syncs();
+  const Reply reply = running.ask(put("k", "w"));
+  BOOST_TEST((reply.status == Status::unknown || reply.status == Status::unavailable));
+  const std::lock_guard lock{running.mutex};
+  BOOST_TEST(running.fatal.starts_with("journal: cannot "));
+}
+
+BOOST_AUTO_TEST_CASE(a_command_may_be_submitted_from_within_an_answer) {
+  MemoryDisk disk;
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  std::promise<Reply> second;
+  running.host->submit(put("k", "v"), [&](const Reply&) {
+    running.host->submit(get("k"), [&](const Reply& reply) { second.set_value(reply); });
+  });
+  BOOST_TEST(second.get_future().get().value == "v");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv
