@@ -42,6 +42,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             bench_sim:tools/bench_sim_main.cc \
             bench_echo:tools/bench_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
+            bench_journal:tools/bench_journal_main.cc \
             house_check:tools/house_check_main.cc
 
 program_name = $(firstword $(subst :, ,$1))
