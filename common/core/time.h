@@ -26,6 +26,17 @@ struct WallClock {
 };
 using WallTime = WallClock::time_point;
 
+/// Time of a replicated log: what passed while somebody proposed entries, as their stamps tell it.
+/// It has no clock at all: see kv::Stamper.
+struct LogClock {
+  using duration = std::chrono::microseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<LogClock, duration>;
+  static constexpr bool is_steady = true;
+};
+using LogTime = LogClock::time_point;
+
 /// Later than every deadline: "wake me never".
 inline constexpr Instant never = Instant::max();
 

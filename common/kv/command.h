@@ -31,7 +31,7 @@ enum class Status : std::uint8_t {
   bad_request,  // malformed or too long; nothing was changed
   aborted,      // certainly not done, safe to ask again
   unavailable,  // not done
-  unknown,      // timed out: may or may not have been done
+  unknown,      // may or may not have been done: timed out, or its session expired
 };
 constexpr Status last_of(Status) {
   return Status::unknown;
