@@ -1,6 +1,8 @@
-// Numbers and strings in as few bytes as they need: LEB128, and a length before its bytes.
+// Numbers and strings in as few bytes as they need: LEB128, and a length before its bytes; hashes,
+// which are never small, in eight.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,6 +12,7 @@
 namespace kv {
 
 inline constexpr std::size_t varint_bytes_max = 10;
+inline constexpr std::size_t fixed_bytes = 8;
 
 inline void write_varint(Bytes& out, std::uint64_t value) {
   while (value >= 0x80) {
@@ -49,6 +52,29 @@ inline std::optional<ByteView> read_string(ByteView& bytes) {
   }
   const ByteView value = bytes.substr(0, *length);
   bytes.remove_prefix(*length);
+  return value;
+}
+
+/// Low byte first.
+inline void write_fixed(Bytes& out, std::uint64_t value) {
+  std::array<char, fixed_bytes> bytes{};
+  for (char& byte : bytes) {
+    byte = static_cast<char>(value);
+    value >>= 8;
+  }
+  out.append(bytes.data(), bytes.size());
+}
+
+/// Takes eight bytes off the front of `bytes`; nothing if fewer are there.
+inline std::optional<std::uint64_t> read_fixed(ByteView& bytes) {
+  if (bytes.size() < fixed_bytes) {
+    return std::nullopt;
+  }
+  std::uint64_t value = 0;
+  for (std::size_t i = 0; i < fixed_bytes; ++i) {
+    value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
+  }
+  bytes.remove_prefix(fixed_bytes);
   return value;
 }
 

@@ -34,7 +34,7 @@ std::uint64_t fingerprint_of(std::string_view client) {
 
 Bytes key_of(std::uint64_t fingerprint) {
   Bytes key;
-  write_varint(key, fingerprint);
+  write_fixed(key, fingerprint);
   return key;
 }
 
@@ -181,7 +181,7 @@ void Sessions::encode_table(const Table& table, Bytes& out) {
   }
   write_varint(out, table.forgotten_in_order.size());
   for (const std::uint64_t name : table.forgotten_in_order) {
-    write_varint(out, name);
+    write_fixed(out, name);
   }
 }
 
@@ -244,7 +244,7 @@ bool Sessions::decode_forgotten(Table& table, ByteView& bytes) {
     return false;
   }
   for (std::uint64_t i = 0; i < *names; ++i) {
-    const std::optional<std::uint64_t> name = read_varint(bytes);
+    const std::optional<std::uint64_t> name = read_fixed(bytes);
     if (!name) {
       return false;
     }

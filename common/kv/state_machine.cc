@@ -14,23 +14,8 @@ namespace {
 // A piece: version, part, number (varint), body, checksum of all that (8 bytes, low byte first)
 // seeded with the checksum of the piece before.
 constexpr char snapshot_version = 1;
-constexpr std::size_t checksum_bytes = 8;
 constexpr std::size_t piece_body_bytes_max =
-    snapshot_piece_bytes_max - checksum_bytes - varint_bytes_max - 2;
-
-void write_fixed(Bytes& out, std::uint64_t value) {
-  for (unsigned shift = 0; shift < 64; shift += 8) {
-    out.push_back(static_cast<char>(value >> shift));
-  }
-}
-
-std::uint64_t read_fixed(ByteView bytes) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < checksum_bytes; ++i) {
-    value |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])) << (8 * i);
-  }
-  return value;
-}
+    snapshot_piece_bytes_max - fixed_bytes - varint_bytes_max - 2;
 
 }  // namespace
 
@@ -130,16 +115,17 @@ StateMachine::Restored StateMachine::restore(ByteView piece) {
 
 /// The piece's part, if it is whole and the next one; `piece` is then its body.
 std::optional<StateMachine::Part> StateMachine::unseal(ByteView& piece) {
-  if (piece.size() < 2 + 1 + checksum_bytes || piece[0] != snapshot_version) {
+  if (piece.size() < 2 + 1 + fixed_bytes || piece[0] != snapshot_version) {
     return std::nullopt;
   }
-  const ByteView covered = piece.substr(0, piece.size() - checksum_bytes);
+  const ByteView covered = piece.substr(0, piece.size() - fixed_bytes);
   const auto part = static_cast<Part>(piece[1]);
   if (part == Part::head) {
     clear();
   }
   const std::uint64_t checksum = hash_of(covered, in_.checksum);
-  if (part > Part::end || checksum != read_fixed(piece.substr(covered.size()))) {
+  ByteView said = piece.substr(covered.size());
+  if (part > Part::end || checksum != read_fixed(said)) {
     return std::nullopt;
   }
   piece = covered.substr(2);
@@ -171,19 +157,15 @@ bool StateMachine::restore_body(Part part, ByteView body) {
 
 bool StateMachine::restore_head(ByteView body) {
   const auto applied = read_varint(body);
-  if (!applied || body.size() < checksum_bytes) {
-    return false;
-  }
-  const std::uint64_t checksum = read_fixed(body);
-  body.remove_prefix(checksum_bytes);
-  const auto time = read_varint(body);
+  const auto checksum = applied ? read_fixed(body) : std::nullopt;
+  const auto time = checksum ? read_varint(body) : std::nullopt;
   const auto items = time ? read_varint(body) : std::nullopt;
   const auto sessions_bytes = items ? read_varint(body) : std::nullopt;
   if (!sessions_bytes || !body.empty() || *time > INT64_MAX) {
     return false;
   }
   applied_ = *applied;
-  checksum_ = checksum;
+  checksum_ = *checksum;
   time_ = LogTime{Duration{static_cast<Duration::rep>(*time)}};
   in_.items = *items;
   in_.sessions_done = *sessions_bytes;
