@@ -81,7 +81,7 @@ struct Segment::Entry {
       std::memcpy(&length, code + 1, sizeof length);
       value = {code + 3, length};
     } else {
-      std::memcpy(&outside, code + 1, sizeof outside);
+      std::memcpy(&outside, code + 1, sizeof(void*));
       value = {outside->begin(), outside->bytes};
     }
   }
@@ -295,7 +295,7 @@ void Segment::write_value(char* to, ByteView value) {
     count_memory(static_cast<std::ptrdiff_t>(outside->memory_bytes()));
     ++values_outside_;
     *to++ = static_cast<char>(stands_outside);
-    std::memcpy(to, &outside, sizeof outside);
+    std::memcpy(to, &outside, sizeof(void*));
     return;
   }
   copy_bytes(to, value);

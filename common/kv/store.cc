@@ -174,7 +174,7 @@ void Store::clear() {
 }
 
 std::size_t Store::memory_bytes() const {
-  return sizeof(Store) + segment_bytes_ + directory_.capacity() * sizeof(Segment*) +
+  return sizeof(Store) + segment_bytes_ + directory_.capacity() * sizeof(void*) +
          saved_.size() * sizeof(Saved);
 }
 
