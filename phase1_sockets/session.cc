@@ -133,17 +133,15 @@ void Session::park(const Command& command, Instant now) {
   ++next_number_;
 }
 
-void Session::answer(std::uint64_t number, const Reply& reply, Bytes& out) {
-  if (submitting_ != nullptr && number == next_number_) [[likely]] {
-    const Command& command = *submitting_;
-    submitting_ = nullptr;
-    ++next_number_;
-    if (quiet()) [[likely]] {
-      return append_answer(out, command, reply);
-    }
+/// Something else waits, or this request did.
+void Session::answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out) {
+  if (submitting_ != nullptr && number == next_number_) {
     Waiting& waiting = waiting_.emplace_back();
     waiting.answered = true;
-    return append_answer(waiting.answer, command, reply);
+    append_answer(waiting.answer, *submitting_, reply);
+    submitting_ = nullptr;
+    ++next_number_;
+    return;
   }
   const std::size_t place = place_of(number);
   Waiting& waiting = waiting_[place];
@@ -187,10 +185,7 @@ std::size_t Session::place_of(std::uint64_t number) const {
   return place;
 }
 
-void Session::append_answer(Bytes& out, const Command& command, const Reply& reply) const {
-  if (dialect_ != Dialect::legacy) [[likely]] {
-    return wire::append_line_answer(out, command.origin, command.verb, reply);
-  }
+void Session::append_legacy_answer(Bytes& out, const Command& command, const Reply& reply) {
   Bytes text;
   wire::append_legacy_answer(text, command, reply);
   wire::append_legacy_frame(out, text);

@@ -56,7 +56,15 @@ class Session {
   void close_input();
 
   /// Answers the request of this number, once; appends to `out` every answer whose turn it is.
-  void answer(std::uint64_t number, const Reply& reply, Bytes& out);
+  void answer(std::uint64_t number, const Reply& reply, Bytes& out) {
+    if (submitting_ != nullptr && number == next_number_ && quiet()) [[likely]] {
+      const Command& command = *submitting_;
+      submitting_ = nullptr;
+      ++next_number_;
+      return append_answer(out, command, reply);
+    }
+    answer_in_turn(number, reply, out);
+  }
 
   struct Asked {
     const Command& command;  // complete inside submit(); later only what its answer needs
@@ -97,8 +105,15 @@ class Session {
     unread_ = {};
   }
   void park(const Command& command, Instant now);
+  void answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out);
   void release_answered(Bytes& out);
-  void append_answer(Bytes& out, const Command& command, const Reply& reply) const;
+  void append_answer(Bytes& out, const Command& command, const Reply& reply) const {
+    if (dialect_ == Dialect::line) [[likely]] {
+      return wire::append_line_answer(out, command.origin, command.verb, reply);
+    }
+    append_legacy_answer(out, command, reply);
+  }
+  static void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply);
   std::size_t waiting() const { return waiting_.size() - waiting_begin_; }
   std::size_t place_of(std::uint64_t number) const;
 
