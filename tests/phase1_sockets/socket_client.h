@@ -5,12 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <optional>
+#include <source_location>
+#include <stdexcept>
 #include <string>
 #include <string_view>
-
-#include <boost/test/unit_test.hpp>
 
 #include "common/host/address.h"
 #include "phase1_sockets/event_loop.h"
@@ -18,6 +18,14 @@
 namespace kv::sockets {
 
 inline constexpr int wait_ms_max = 60'000;  // on a loaded machine, under a sanitizer
+
+/// Any thread may need something, but Boost.Test's own checks are for one thread.
+inline void need(bool truth, std::source_location at = std::source_location::current()) {
+  if (!truth) {
+    throw std::runtime_error{std::string{"a client's socket failed at line "} +
+                             std::to_string(at.line()) + " in " + at.function_name()};
+  }
+}
 
 inline bool wait_until(int socket, short what) {
   pollfd wanted{.fd = socket, .events = what, .revents = 0};
@@ -28,7 +36,7 @@ class TcpTalk {
  public:
   explicit TcpTalk(const host::SocketAddress& to, int receive_buffer_bytes = 0)
       : socket_(::socket(to.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-    BOOST_REQUIRE(socket_.open());
+    need(socket_.open());
     if (receive_buffer_bytes > 0) {
       ::setsockopt(socket_.number(), SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes,
                    sizeof receive_buffer_bytes);
@@ -37,18 +45,18 @@ class TcpTalk {
   }
   /// Made, but not connected: with its descriptor already its own.
   TcpTalk() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
-    BOOST_REQUIRE(socket_.open());
+    need(socket_.open());
   }
 
   void connect(const host::SocketAddress& to) {
     const int result = ::connect(socket_.number(), to.get(), to.length);
-    BOOST_REQUIRE((result == 0 || errno == EINPROGRESS));
-    BOOST_REQUIRE(wait_until(socket_.number(), POLLOUT));
+    need(result == 0 || errno == EINPROGRESS);
+    need(wait_until(socket_.number(), POLLOUT));
   }
 
   void send(std::string_view bytes) {
     while (!bytes.empty()) {
-      BOOST_REQUIRE(wait_until(socket_.number(), POLLOUT));
+      need(wait_until(socket_.number(), POLLOUT));
       bytes.remove_prefix(send_some(bytes));
     }
   }
@@ -59,7 +67,7 @@ class TcpTalk {
     return sent < 0 ? 0 : static_cast<std::size_t>(sent);
   }
 
-  void half_close() { BOOST_REQUIRE(::shutdown(socket_.number(), SHUT_WR) == 0); }
+  void half_close() { need(::shutdown(socket_.number(), SHUT_WR) == 0); }
 
   /// The next `count` bytes, or fewer if the server closes.
   std::string receive(std::size_t count) {
@@ -86,9 +94,9 @@ class TcpTalk {
   /// Sends all and receives until `count` bytes have come, both at once.
   std::string exchange(std::string_view bytes, std::size_t count) {
     std::string received;
-    while (received.size() < count) {
+    while (received.size() < count || !bytes.empty()) {
       const int wanted = POLLIN | (bytes.empty() ? 0 : POLLOUT);
-      BOOST_REQUIRE(wait_until(socket_.number(), static_cast<short>(wanted)));
+      need(wait_until(socket_.number(), static_cast<short>(wanted)));
       bytes.remove_prefix(bytes.empty() ? 0 : send_some(bytes));
       char piece[16 * 1024];
       const ssize_t got = ::recv(socket_.number(), piece, sizeof piece, 0);
@@ -104,7 +112,7 @@ class TcpTalk {
   /// False when the server has closed.
   bool receive_some(std::string& bytes, std::size_t most) {
     char piece[16 * 1024];
-    BOOST_REQUIRE(wait_until(socket_.number(), POLLIN));
+    need(wait_until(socket_.number(), POLLIN));
     const ssize_t got = ::recv(socket_.number(), piece, std::min(most, sizeof piece), 0);
     if (got <= 0) {
       return got < 0 && errno == EAGAIN;
@@ -120,20 +128,20 @@ class UdpTalk {
  public:
   explicit UdpTalk(const host::SocketAddress& to)
       : socket_(::socket(to.family(), SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    BOOST_REQUIRE(socket_.open());
-    BOOST_REQUIRE(::connect(socket_.number(), to.get(), to.length) == 0);
+    need(socket_.open());
+    need(::connect(socket_.number(), to.get(), to.length) == 0);
   }
 
   void send(std::string_view datagram) {
     const ssize_t sent = ::send(socket_.number(), datagram.data(), datagram.size(), 0);
-    BOOST_REQUIRE_EQUAL(sent, static_cast<ssize_t>(datagram.size()));
+    need(sent == static_cast<ssize_t>(datagram.size()));
   }
 
   std::string receive() {
-    BOOST_REQUIRE(wait_until(socket_.number(), POLLIN));
+    need(wait_until(socket_.number(), POLLIN));
     std::string datagram(70'000, '\0');
     const ssize_t got = ::recv(socket_.number(), datagram.data(), datagram.size(), 0);
-    BOOST_REQUIRE(got >= 0);
+    need(got >= 0);
     datagram.resize(static_cast<std::size_t>(got));
     return datagram;
   }
