@@ -1,12 +1,10 @@
-// The simplest protocol: one replica that writes each command down, applies it and answers.
+// The simplest protocol: one replica that writes each change down, applies it and answers.
 //
 // It is what the boundary is proved with: whatever it loses, its host or its journal has lost.
 #pragma once
 
-#include <map>
-#include <string>
-
 #include "common/kv/replica.h"
+#include "common/kv/state_machine.h"
 
 namespace kv::sim {
 
@@ -19,36 +17,19 @@ class JournalingReplica final : public Replica {
   void request(Instant now, RequestId id, const Command& command, Effects& out) override;
   void tick(Instant now, Effects& out) override;
   Instant wake_at() const override { return never; }
-  void begin_snapshot() override;
-  Bytes next_snapshot_piece() override;
+  void begin_snapshot() override { machine_.begin_snapshot(); }
+  Bytes next_snapshot_piece() override { return machine_.next_snapshot_piece(); }
   void check_invariants() const override;
 
-  /// Records applied in all lives, and the running checksum of what they did.
-  std::uint64_t applied() const { return applied_; }
-  std::uint64_t checksum() const { return checksum_; }
+  /// Records applied in all lives, and the running checksum of what they said.
+  std::uint64_t applied() const { return machine_.applied(); }
+  std::uint64_t checksum() const { return machine_.checksum(); }
 
  private:
-  struct Session {
-    std::uint64_t sequence = 0;
-    Reply reply;
-
-    static void fields(auto& self, auto& visit) {
-      visit("sequence", self.sequence);
-      visit("reply", self.reply);
-    }
-  };
-  struct Image;
-
-  Reply apply(const Command& command);
-  Reply apply_once(const Command& command);
-
-  std::map<std::string, std::string, std::less<>> store_;
-  std::map<std::string, Session, std::less<>> sessions_;
-  std::uint64_t applied_ = 0;
-  std::uint64_t checksum_ = 0;
-  Bytes image_;  // of an open snapshot
-  std::size_t image_at_ = 0;
-  Bytes restoring_;  // pieces until the first record or start()
+  StateMachine machine_;
+  Stamper stamper_;
+  Entry entry_;  // kept for its capacity
+  bool restoring_ = false;
 };
 
 }  // namespace kv::sim
