@@ -160,6 +160,10 @@ void DiskJournal::read_segment(const Segment& segment, bool last, std::uint64_t 
 }
 
 void DiskJournal::begin_segment(std::size_t batch_bytes) {
+  if (!segments_.empty() && segments_.back().start == place_) {
+    disk_.remove(segments_.back().name);  // empty, and too short for this batch: another stands in
+    segments_.pop_back();                 // its place
+  }
   last_bytes_ = std::max(segment_bytes_, wire::journal_block_bytes + batch_bytes);
   const Segment segment{.name = name_of_segment(place_.record), .start = place_};
   Bytes zeros =

@@ -322,6 +322,7 @@ bool Node::recover(const Snapshot* snapshot) {
     first = snapshot->record;
     for (const Bytes& piece : snapshot->pieces) {
       replica_->restore(piece);
+      snapshot_bytes_ += piece.size();
     }
   }
   const Recovery recovery = journal_.open(first, [this](ByteView record) {
@@ -420,7 +421,7 @@ void Node::drop_memory() {
   snapshot_record_.reset();
   run_planned_ = run_missed_ = syncing_ = sync_held_ = snapshot_complete_ = false;
   wake_planned_ = never;
-  bytes_since_snapshot_ = 0;
+  bytes_since_snapshot_ = snapshot_bytes_ = 0;
 }
 
 void Node::resume() {
@@ -470,14 +471,16 @@ void Node::set_disk(DiskState state, std::uint32_t factor) {
 // --- a snapshot ----------------------------------------------------------------------------------
 
 void Node::begin_snapshot_if_due() {
-  if (!up() || snapshot_record_ || scenario_.disk.snapshot_after == 0 ||
-      bytes_since_snapshot_ < scenario_.disk.snapshot_after) {
-    return;
+  const std::uint64_t after = scenario_.disk.snapshot_after;
+  if (!up() || snapshot_record_ || after == 0 ||
+      bytes_since_snapshot_ < std::max(after, snapshot_bytes_)) {
+    return;  // a large one is worth it only when much has changed
   }
   replica_->begin_snapshot();
   snapshot_record_ = given_out_;
   snapshot_complete_ = false;
   bytes_since_snapshot_ = 0;
+  snapshot_bytes_ = 0;
   snapshots_.begin(given_out_);
   schedule(EventKind::snapshot, random_.between(microseconds{20}, microseconds{500}));
 }
@@ -488,6 +491,7 @@ void Node::take_snapshot_piece() {
     snapshot_complete_ = piece.empty();
     if (!piece.empty()) {
       snapshots_.add(piece);
+      snapshot_bytes_ += piece.size();
     }
   }
   // The journal must hold what the snapshot stands for, or its end would come before the

@@ -157,6 +157,7 @@ class Node {
   Instant clock_anchor_{};  // local_anchor_ on this node's clock was this
   Instant local_anchor_{};
   std::uint64_t bytes_since_snapshot_ = 0;
+  std::uint64_t snapshot_bytes_ = 0;  // of the last one, or the one being taken
   std::optional<std::uint64_t> snapshot_record_;  // of the one being taken
   bool snapshot_complete_ = false;                // its last piece is out
   std::vector<std::string> roles_to_start_;
