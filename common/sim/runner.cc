@@ -170,6 +170,9 @@ Report Runner::run_one(const Scenario& scenario, std::uint64_t seed, const std::
 
 void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::string& log,
                       int errors, Report& report) {
+  for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
+    std::signal(signal, SIG_DFL);  // whoever called us may have caught them: let them end this run
+  }
   ::dup2(errors, STDERR_FILENO);
   ::close(errors);
   ::alarm(run_seconds_max);
@@ -206,12 +209,13 @@ void Runner::judge_death(int status, const std::string& errors, Report& report) 
 }
 
 void Runner::tell_broken(const Scenario& scenario, std::uint64_t seed, const Report& report) {
-  std::printf("broken: %s\n  seed %llu, at %s, after %llu steps\n  %s\n", report.invariant,
-              static_cast<unsigned long long>(seed), seconds(report.progress.now).c_str(),
-              static_cast<unsigned long long>(report.progress.steps), report.detail);
-  std::printf("repeat: %s --seed %llu%s%s\n", options_.program.c_str(),
-              static_cast<unsigned long long>(seed),
-              options_.scenario.empty() ? "" : " --scenario ", options_.scenario.c_str());
+  std::fprintf(options_.out, "broken: %s\n  seed %llu, at %s, after %llu steps\n  %s\n",
+               report.invariant, static_cast<unsigned long long>(seed),
+               seconds(report.progress.now).c_str(),
+               static_cast<unsigned long long>(report.progress.steps), report.detail);
+  std::fprintf(options_.out, "repeat: %s --seed %llu%s%s\n", options_.program.c_str(),
+               static_cast<unsigned long long>(seed),
+               options_.scenario.empty() ? "" : " --scenario ", options_.scenario.c_str());
   if (options_.shrink_runs_max > 0) {
     tell_shrunk(scenario, seed, report);
   }
@@ -236,27 +240,29 @@ void Runner::tell_shrunk(const Scenario& scenario, std::uint64_t seed, const Rep
   std::ofstream file{path};
   file << format_scenario(shrunk.scenario);
   file.close();
-  std::printf("shrunk in %u runs from %zu faults and %u operations to %zu and %u:\n", shrunk.runs,
-              scenario.faults.size(), scenario.load.operations, shrunk.scenario.faults.size(),
-              shrunk.scenario.load.operations);
-  std::printf("%s", format_scenario(shrunk.scenario).c_str());
+  std::fprintf(options_.out, "shrunk in %u runs from %zu faults and %u operations to %zu and %u:\n",
+               shrunk.runs, scenario.faults.size(), scenario.load.operations,
+               shrunk.scenario.faults.size(), shrunk.scenario.load.operations);
+  std::fprintf(options_.out, "%s", format_scenario(shrunk.scenario).c_str());
   if (file) {
-    std::printf("repeat: %s --seed %llu --scenario %s\n", options_.program.c_str(),
-                static_cast<unsigned long long>(seed), path.c_str());
+    std::fprintf(options_.out, "repeat: %s --seed %llu --scenario %s\n", options_.program.c_str(),
+                 static_cast<unsigned long long>(seed), path.c_str());
   } else {
-    std::printf("%s could not be written\n", path.c_str());
+    std::fprintf(options_.out, "%s could not be written\n", path.c_str());
   }
 }
 
 void Runner::tell_good() const {
-  std::printf("%s: %llu seed%s from %llu hold;", std::string{traits_.name}.c_str(),
-              static_cast<unsigned long long>(options_.seeds), options_.seeds == 1 ? "" : "s",
-              static_cast<unsigned long long>(options_.seed));
-  const auto print = [](std::string_view name, std::uint64_t count) {
-    std::printf(" %s=%llu", std::string{name}.c_str(), static_cast<unsigned long long>(count));
+  std::fprintf(options_.out, "%s: %llu seed%s from %llu hold;", std::string{traits_.name}.c_str(),
+               static_cast<unsigned long long>(options_.seeds), options_.seeds == 1 ? "" : "s",
+               static_cast<unsigned long long>(options_.seed));
+  const auto print = [this](std::string_view name, std::uint64_t count) {
+    std::fprintf(options_.out, " %s=%llu", std::string{name}.c_str(),
+                 static_cast<unsigned long long>(count));
   };
   Counts::fields(sum_, print);
-  std::printf(" fingerprint=%016llx\n", static_cast<unsigned long long>(fingerprint_));
+  std::fprintf(options_.out, " fingerprint=%016llx\n",
+               static_cast<unsigned long long>(fingerprint_));
 }
 
 void Runner::add(const Report& report) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@ struct RunnerOptions {
   std::string log;                    // a folder for the logs of all nodes; empty: none
   std::string failures = "logs/sim";  // a folder for the scenarios that failing ones shrink to
   std::uint32_t shrink_runs_max = 300;
+  std::FILE* out = stdout;
 };
 
 using MakeProtocol = std::function<std::unique_ptr<Protocol>()>;
@@ -31,7 +33,7 @@ inline constexpr int exit_all_hold = 0;
 inline constexpr int exit_broken = 1;
 inline constexpr int exit_wrong_use = 2;  // no such scenario file, or it is none
 
-/// What the program is to exit with. Speaks on standard output; of wrong use on standard error.
+/// What the program is to exit with. Speaks on `out`; of wrong use on standard error.
 int run_simulations(const ProtocolTraits& traits, const MakeProtocol& make,
                     const RunnerOptions& options);
 

@@ -16,6 +16,7 @@ class Shrinker {
     do {  // what one step makes possible another may use: until nothing helps
       runs_before = helpful_;
       shrink_faults();
+      hasten_faults();
       shrink_number(&Load::operations, 1);
       shrink_number(&Load::clients, 1);
       shrink_number(&Load::keys, 1);
@@ -84,11 +85,29 @@ class Shrinker {
     }
   }
 
+  /// Everything earlier: what comes before a fault is mostly operations that nobody needs.
+  void hasten_faults() {
+    for (int halvings = 0; halvings < 12; ++halvings) {
+      Scenario candidate = best_;
+      for (Fault& fault : candidate.faults) {
+        fault.at /= 2;
+      }
+      if (!accept(candidate)) {
+        return;
+      }
+    }
+  }
+
   void simplify_faults() {
     for (std::size_t i = 0; i < best_.faults.size(); ++i) {
       Scenario candidate = best_;
       candidate.faults[i].healing = Duration{};
       accept(candidate);
+      for (bool helps = best_.faults[i].lasts.has_value(); helps;) {
+        candidate = best_;
+        *candidate.faults[i].lasts /= 2;
+        helps = accept(candidate);
+      }
     }
   }
 
