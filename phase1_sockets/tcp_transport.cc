@@ -144,14 +144,14 @@ std::optional<CallResult> TcpTransport::send_request(Instant deadline) {
 
 /// Half a request may stand on the connection: nothing can follow it. The server may have said why
 /// it read no further, to this request or to none.
-CallResult TcpTransport::sending_failed(Outcome outcome, std::string why) {
+CallResult TcpTransport::sending_failed(Outcome outcome, const std::string& why) {
   receive();
   auto reply = take_answer();
   disconnect(why);
   if (reply) {
     return {.outcome = Outcome::answered, .reply = *std::move(reply), .why = {}};
   }
-  return {.outcome = outcome, .reply = {}, .why = with_complaint(std::move(why))};
+  return {.outcome = outcome, .reply = {}, .why = with_complaint(why)};
 }
 
 CallResult TcpTransport::await_answer(Instant deadline) {
@@ -226,7 +226,7 @@ std::optional<Reply> TcpTransport::take_answer() {
   return reply;
 }
 
-std::string TcpTransport::with_complaint(std::string why) const {
+std::string TcpTransport::with_complaint(const std::string& why) const {
   return filter_.complaint().empty() ? why : why + "; it had said: " + filter_.complaint();
 }
 

@@ -38,14 +38,14 @@ class TcpTransport final : public client::Transport {
   std::string connect(Instant deadline);
   std::string connect_to(const host::SocketAddress& address, Instant deadline);
   std::optional<client::CallResult> send_request(Instant deadline);
-  client::CallResult sending_failed(client::Outcome outcome, std::string why);
+  client::CallResult sending_failed(client::Outcome outcome, const std::string& why);
   client::CallResult await_answer(Instant deadline);
   client::CallResult give_up();
 
   std::string receive();
   std::optional<Reply> take_answer();
   void disconnect(std::string_view why);
-  std::string with_complaint(std::string why) const;
+  std::string with_complaint(const std::string& why) const;
 
   std::vector<host::SocketAddress> addresses_;
   std::string server_;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cwchar>
 
 #include "common/core/check.h"
@@ -103,7 +104,8 @@ struct StandardTerminal::Editor {
       }
       const std::size_t result = std::mbrtowc(character, &byte, 1, &state);
       if (result == static_cast<std::size_t>(-1)) {
-        state = {};  // no character of this locale: ignored, as the built-in one does
+        state = {};  // no character: the person hears that nothing was taken
+        self.terminal.print("\a");
       } else if (result != static_cast<std::size_t>(-2)) {
         return 1;
       }
@@ -122,7 +124,9 @@ struct StandardTerminal::Editor {
 
 StandardTerminal::StandardTerminal(int input, int output, int stop)
     : input_(input), output_(output), stop_(stop) {
-  if (isatty(input_) != 0 && isatty(output_) != 0) {
+  // Where every byte is a character, libedit would drop those above 0x7e: a plain line keeps them.
+  const bool edits_any_text = MB_CUR_MAX > 1;
+  if (isatty(input_) != 0 && isatty(output_) != 0 && edits_any_text) {
     editor_ = std::make_unique<Editor>(*this);
   }
 }

@@ -17,8 +17,8 @@ namespace kv::client {
 class StandardTerminal final : public Terminal {
  public:
   /// `stop` becomes readable when the client is to end, and is not read here; -1: never. None of
-  /// the descriptors is closed. Lines are edited if both input and output are terminals; the
-  /// prompt is shown if the input is one.
+  /// the descriptors is closed. Lines are edited if both input and output are terminals and the
+  /// locale (LC_CTYPE) knows UTF-8 or the like; the prompt is shown if the input is a terminal.
   StandardTerminal(int input, int output, int stop);
   ~StandardTerminal() override;
 

@@ -5,9 +5,11 @@
 #include <pty.h>
 #include <unistd.h>
 
+#include <clocale>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -57,6 +59,14 @@ std::string read_all(int descriptor) {
   }
   return text;
 }
+
+/// Where lines are edited, for as long as it lives.
+struct Utf8 {
+  Utf8() { BOOST_REQUIRE(std::setlocale(LC_CTYPE, "C.UTF-8") != nullptr); }
+  Utf8(const Utf8&) = delete;
+  Utf8& operator=(const Utf8&) = delete;
+  ~Utf8() { std::setlocale(LC_CTYPE, "C"); }
+};
 
 /// A pseudo-terminal with a person before it, who waits for each prompt before typing: what is
 /// typed ahead, the kernel edits in its own way before the program does.
@@ -173,6 +183,7 @@ BOOST_AUTO_TEST_CASE(a_terminal_without_a_terminal_for_its_output_shows_the_prom
 }
 
 BOOST_AUTO_TEST_CASE(a_line_can_be_edited_and_an_earlier_one_recalled) {
+  const Utf8 locale;
   Pty pty;
   pty.play({{"first> ", "GET aX\177b\n"},  // backspace over X
             {"second> ", "PUT c d\n"},
@@ -184,13 +195,29 @@ BOOST_AUTO_TEST_CASE(a_line_can_be_edited_and_an_earlier_one_recalled) {
 }
 
 BOOST_AUTO_TEST_CASE(ctrl_d_on_an_empty_line_is_the_end_of_the_input) {
+  const Utf8 locale;
   Pty pty;
   pty.play({{"prompt> ", "\004"}});
   StandardTerminal terminal{pty.program, pty.program, -1};
   BOOST_TEST(!terminal.read_line("prompt> ").has_value());
 }
 
+BOOST_AUTO_TEST_CASE(text_beyond_ascii_is_taken_whole_with_and_without_editing) {
+  const std::string line = "PUT k gr\303\274n \342\202\254";
+  for (const bool edited : {false, true}) {
+    std::optional<Utf8> locale;
+    if (edited) {
+      locale.emplace();
+    }
+    Pty pty;
+    pty.play({{"prompt> ", line + "\n"}});
+    StandardTerminal terminal{pty.program, pty.program, -1};
+    BOOST_TEST(terminal.read_line("prompt> ").value() == line);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_signal_ends_a_half_typed_line) {
+  const Utf8 locale;
   Pty pty;
   Pipe stop;
   pty.play({{"prompt> ", "GET half", [&] { stop.fill("x"); }}});
