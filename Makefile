@@ -125,6 +125,14 @@ test: ## installs what is missing, builds, runs every test; last line: N passed,
 	@$(MAKE) all
 	@tests/run
 
+demo: ## installs what is missing, builds, runs every phase with its clients, compares their logs
+	@tools/setup.sh build
+	@$(MAKE) phase1_sockets
+	@tools/demo.sh
+
+compare: ## the comparison over whatever logs/ holds: for now phase 1 alone
+	@tools/compare.sh logs
+
 unit_test: tests ## the Boost.Test program alone
 	@$(BUILD)/bin/tests
 
