@@ -43,6 +43,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             bench_echo:tools/bench_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
             bench_journal:tools/bench_journal_main.cc \
+            bench_replica_host:tools/bench_replica_host_main.cc \
             house_check:tools/house_check_main.cc
 
 program_name = $(firstword $(subst :, ,$1))
@@ -68,7 +69,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
-        phase1_sockets soak
+        phase1_sockets soak bench_journal
 all: programs tests compile_commands.json ## builds everything into build/
 programs: $(BINARIES)
 tests: $(BUILD)/bin/tests
@@ -141,6 +142,9 @@ bench: ## our phases beside the installed peers, as ratios in one run; BENCH=tcp
 	@$(MAKE) programs
 	@tools/bench.sh $(if $(BENCH),--groups $(BENCH)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ITEMS),--items $(ITEMS))
+
+bench_journal: $(BUILD)/bin/bench_journal $(BUILD)/bin/bench_replica_host ## the journal beside the bare disk; snapshots, restarts
+	@$(BUILD)/bin/bench_journal; journal=$$?; $(BUILD)/bin/bench_replica_host && exit $$journal
 
 clean: ## removes what was built
 	@rm -rf build compile_commands.json

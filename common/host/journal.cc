@@ -23,7 +23,7 @@ using wire::SegmentVerdict;
 
 constexpr std::string_view segment_prefix = "segment-";
 constexpr std::string_view spare_prefix = "spare-";
-constexpr std::size_t zeros_at_once = 1024 * 1024;
+constexpr std::size_t zeros_at_once = 256 * 1024;
 
 /// Segments sort by name as they follow one another: 16 hexadecimal digits of the first block's
 /// number.

@@ -20,6 +20,8 @@ constexpr std::size_t piece_head_bytes = 16;
 constexpr std::uint32_t last_mark = UINT32_MAX;
 constexpr std::uint32_t piece_bytes_max = 64 * 1024 * 1024;
 constexpr std::size_t name_digits = 16;
+/// Little by little: the journal's syncs share the disk, and would wait behind a long one.
+constexpr std::uint64_t sync_bytes = 512 * 1024;
 
 std::uint64_t checksum_of_piece(ByteView head, ByteView body, std::uint64_t before) {
   return wire::checksum(body, wire::checksum(head.substr(0, 8), before));
@@ -185,6 +187,7 @@ std::error_code SnapshotFiles::begin(std::uint64_t record) {
   const Bytes head = encode_head(journal_, record);
   chain_ = wire::get_fixed<std::uint64_t>(head, head_bytes - 8);
   offset_ = head.size();
+  synced_ = 0;
   return end_unless_good(file_->write_at(0, head));
 }
 
@@ -198,6 +201,10 @@ std::error_code SnapshotFiles::add(ByteView piece) {
   }
   offset_ += head.size() + piece.size();
   ++pieces_;
+  if (!error && offset_ - synced_ >= sync_bytes) {
+    synced_ = offset_;
+    error = file_->sync();
+  }
   return end_unless_good(error);
 }
 

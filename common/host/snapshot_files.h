@@ -79,6 +79,7 @@ class SnapshotFiles {
   std::unique_ptr<File> file_;  // the one being written
   std::uint64_t record_ = 0;
   std::uint64_t offset_ = 0;
+  std::uint64_t synced_ = 0;
   std::uint64_t chain_ = 0;
   std::uint32_t pieces_ = 0;
 };
