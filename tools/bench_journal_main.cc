@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <initializer_list>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -204,7 +205,7 @@ int main(int argc, char** argv) {
     }
   }
   std::filesystem::remove_all(directory + "/append");
-  for (const std::size_t record_bytes : {128, 1024, 16384}) {
+  for (const auto record_bytes : std::initializer_list<std::size_t>{128, 1024, 16384}) {
     const std::string one = directory + "/replay";
     good = replay(disk, one, record_bytes) && good;
     std::filesystem::remove_all(one);

@@ -32,7 +32,6 @@ class ReplicaHost::Core {
       : replica_(std::move(replica)),
         disk_(disk),
         transport_(transport),
-        log_(log),
         options_(std::move(options)),
         inbox_({options_.requests_max, options_.request_bytes_max, options_.message_bytes_max}),
         writer_(log) {}
@@ -88,7 +87,6 @@ class ReplicaHost::Core {
   std::unique_ptr<Replica> replica_;
   Disk& disk_;
   PeerTransport& transport_;
-  Log& log_;
   const Options options_;
   ReplicaInbox inbox_;
   std::unique_ptr<Journal> journal_;
