@@ -141,7 +141,7 @@ bench: ## our phases beside the installed peers, as ratios in one run; BENCH=tcp
 	@tools/setup.sh build bench
 	@$(MAKE) programs
 	@tools/bench.sh $(if $(BENCH),--groups $(BENCH)) $(if $(SECONDS),--seconds $(SECONDS)) \
-	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ITEMS),--items $(ITEMS))
+	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ITEMS),--items $(ITEMS)) $(if $(KEYS),--keys $(KEYS))
 
 bench_journal: $(BUILD)/bin/bench_journal $(BUILD)/bin/bench_replica_host ## the journal beside the bare disk; snapshots, restarts
 	@$(BUILD)/bin/bench_journal; journal=$$?; $(BUILD)/bin/bench_replica_host && exit $$journal

@@ -2,7 +2,7 @@
 # Measures our server beside others, in one run, as ratios: `make bench`, see docs/BENCHMARKS.md.
 #
 #   tools/bench.sh [--groups tcp,udp,latency,log,memory,connections] [--seconds 3] [--rounds 5]
-#                  [--items 1000000,10000000] [--accept-seconds 60]
+#                  [--items 1000000,10000000] [--keys 10000] [--accept-seconds 60]
 #
 # The server under test has one core, the load another. The servers of a comparison are started
 # together and take turns, round by round, so that whatever else the machine does hits them alike;
@@ -18,11 +18,12 @@ groups=tcp,udp,latency,log,memory,connections
 seconds=3
 rounds=5
 items=1000000
+keys=10000
 accept_seconds=60
 while [ $# -gt 0 ]; do
   case "$1" in
     --help) usage; exit 0 ;;
-    --groups | --seconds | --rounds | --items | --accept-seconds)
+    --groups | --seconds | --rounds | --items | --keys | --accept-seconds)
       [ -n "${2-}" ] || wrong "$1 wants a value"
       name=${1#--}
       declare "${name//-/_}=$2"
@@ -30,7 +31,7 @@ while [ $# -gt 0 ]; do
     *) wrong "'$1' is no flag of bench.sh" ;;
   esac
 done
-for number in "$seconds" "$rounds" "$accept_seconds" ${items//,/ }; do
+for number in "$seconds" "$rounds" "$accept_seconds" "$keys" ${items//,/ }; do
   [[ $number =~ ^[0-9]+$ && $number -gt 0 ]] || wrong "'$number' is no whole number above 0"
 done
 for group in ${groups//,/ }; do
@@ -219,11 +220,13 @@ compare() {
 median_of() { spread <"$work/$1.$2" | cut -d' ' -f1; }
 
 print_figures() {
-  local name=$1 wanted=$2 bad median least most
+  local name=$1 wanted=$2 bad busy median least most
   read -r median least most < <(spread <"$work/$name.$wanted")
+  busy=$(median_of "$name" busy)
   bad=$(awk '{ s += $1 } END { print s }' "$work/$name.bad")
-  printf '  %-16s %12.1f  (%.1f ... %.1f)  server %.3f us/op, load busy %.2f%s\n' "$name" \
-    "$median" "$least" "$most" "$(median_of "$name" server_us_per_op)" "$(median_of "$name" busy)" \
+  printf '  %-16s %12.1f  (%.1f ... %.1f)  server %.3f us/op, load busy %.2f%s%s\n' "$name" \
+    "$median" "$least" "$most" "$(median_of "$name" server_us_per_op)" "$busy" \
+    "$(awk -v b="$busy" 'BEGIN { if (b > 0.95) print " (the limit)" }')" \
     "$([ "$bad" = 0 ] || echo "  errors and retransmissions: $bad")"
 }
 
@@ -251,12 +254,12 @@ tcp() {
   start_all
   cases=("ours=line://${at[ours]}" "echo=echo://${at[echo]}" "redis=resp://${at[redis]}"
     "memcached=memcache://${at[memcached]}")
-  common="--clients 50 --depth 1"
+  common="--keys $keys --clients 50 --depth 1"
   compare "TCP, 50 connections, one request each in flight" ops_per_s "$rounds" "$seconds" "${cases[@]}"
   judge "ours / echo" "$(ratio ours echo ops_per_s)" -ge 0.97
   judge "ours / redis" "$(ratio ours redis ops_per_s)" -ge 1.12
   printf '  %-44s %s\n' "ours / memcached" "$(ratio ours memcached ops_per_s)"
-  common="--clients 50 --depth 16"
+  common="--keys $keys --clients 50 --depth 16"
   compare "TCP, 50 connections, 16 deep" ops_per_s "$rounds" "$seconds" "${cases[@]}"
   judge "ours / echo" "$(ratio ours echo ops_per_s)" -ge 0.85
   judge "ours / redis" "$(ratio ours redis ops_per_s)" -ge 1.6
@@ -268,7 +271,7 @@ udp() {
   start_ours ours warn
   start_echo
   start_memcached
-  common="--clients 50 --depth 1"
+  common="--keys $keys --clients 50 --depth 1"
   compare "UDP, 50 clients" ops_per_s "$rounds" "$seconds" \
     "ours=udp://${udp_at[ours]}" "ours+ids=udp://${udp_at[ours]} --ids" \
     "echo=echo-udp://${udp_at[echo]}" "memcached=memcache-udp://${udp_at[memcached]}"
@@ -281,7 +284,7 @@ udp() {
 latency() {
   start_ours ours warn
   start_echo
-  common="--clients 1 --depth 1"
+  common="--keys $keys --clients 1 --depth 1"
   # Many short turns: a slow second of the machine must not hit one of the two alone.
   compare "TCP, one connection, one request in flight" p50_us $((rounds * 3)) 1 \
     "ours=line://${at[ours]}" "echo=echo://${at[echo]}"
@@ -295,7 +298,7 @@ log() {
   for depth in 1 16; do
     start_ours ours warn
     start_ours ours_logging info
-    common="--clients 50 --depth $depth"
+    common="--keys $keys --clients 50 --depth $depth"
     compare "TCP, 50 connections, $depth deep, each request and answer logged to a file" \
       ops_per_s "$rounds" "$seconds" "ours=line://${at[ours]}" "ours_logging=line://${at[ours_logging]}"
     if [ "$depth" = 1 ]; then
