@@ -19,7 +19,6 @@ namespace kv::sockets {
 namespace {
 
 constexpr int backlog = 64;
-constexpr Duration admit_interval = std::chrono::seconds{1};
 
 template <auto release>
 struct Release {
@@ -115,7 +114,7 @@ struct HttpServer::Door {
     evhttp_set_bevcb(http.get(), on_accept, this);
     evhttp_bind_listener(http.get(), listener);
     evconnlistener_set_error_cb(listener, on_accept_error);
-    const timeval interval = timeval_of(admit_interval);
+    const timeval interval = timeval_of(limits.sweep_interval);
     event_add(tick.get(), &interval);
   }
   Door(const Door&) = delete;
@@ -147,8 +146,7 @@ struct HttpServer::Door {
     connection.door.forget(connection.stream);
   }
 
-  /// Runs for a connection that had a whole request. Of others libevent does not tell; they are
-  /// forgotten at their deadline, their peers having been told at once.
+  /// Runs for a connection that had a whole request; the sweep finds the others.
   static void on_close(evhttp_connection* gone, void* context) {
     static_cast<Door*>(context)->forget(evhttp_connection_get_bufferevent(gone));
   }
@@ -157,8 +155,16 @@ struct HttpServer::Door {
   /// listener rests until the next tick. (libevent passes evhttp's context here, not ours.)
   static void on_accept_error(evconnlistener* listener, void*) { evconnlistener_disable(listener); }
 
+  /// libevent does not tell of a connection that goes before its first whole request; but it takes
+  /// its callbacks off the stream.
   static void on_tick(evutil_socket_t, short, void* context) {
-    static_cast<Door*>(context)->admit();
+    auto& door = *static_cast<Door*>(context);
+    std::erase_if(door.connections, [](const auto& entry) {
+      bufferevent_event_cb on_event = nullptr;
+      bufferevent_getcb(entry.first, nullptr, nullptr, &on_event, nullptr);
+      return on_event == nullptr;
+    });
+    door.admit();
   }
 
   static void on_request(evhttp_request* request, void* context) {

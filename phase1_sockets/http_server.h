@@ -29,6 +29,7 @@ struct HttpLimits {
   std::size_t header_bytes_max = std::size_t{8} * 1024;
   std::size_t body_bytes_max = 1024;  // nothing here wants a body
   Duration connection_deadline = std::chrono::seconds{10};
+  Duration sweep_interval = std::chrono::seconds{1};  // how soon a place that is free is seen so
 };
 
 /// To be used on its loop's thread alone; its end closes listener and connections. The process

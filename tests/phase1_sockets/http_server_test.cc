@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(who_does_not_read_is_closed_at_the_deadline) {
 }
 
 BOOST_AUTO_TEST_CASE(beyond_the_limit_of_connections_one_waits_until_another_has_gone) {
-  World world{{.connections_max = 2}};
+  World world{{.connections_max = 2, .sweep_interval = std::chrono::milliseconds{5}}};
   auto first = std::make_unique<Client>(world.base, world.server->address());
   Client second{world.base, world.server->address()};
   while (world.server->connections() < 2) {
@@ -215,7 +215,7 @@ BOOST_AUTO_TEST_CASE(beyond_the_limit_of_connections_one_waits_until_another_has
 }
 
 BOOST_AUTO_TEST_CASE(without_descriptors_the_server_rests_and_then_serves_again) {
-  World world;
+  World world{{.sweep_interval = std::chrono::milliseconds{5}}};
   Client client{world.base, world.server->address()};
   client.send("GET /healthz HTTP/1.1\r\n\r\n");
   rlimit before{};
