@@ -146,5 +146,19 @@ bench: ## our phases beside the installed peers, as ratios in one run; BENCH=tcp
 bench_journal: $(BUILD)/bin/bench_journal $(BUILD)/bin/bench_replica_host ## the journal beside the bare disk; snapshots, restarts
 	@$(BUILD)/bin/bench_journal; journal=$$?; $(BUILD)/bin/bench_replica_host && exit $$journal
 
+e2e_test: programs ## the scripts of tests/e2e/ alone
+	@tests/run e2e
+
+LINTED := $(SOURCES) $(FUZZ_SOURCES)
+SCRIPTS := .ci/run tests/run $(wildcard tests/e2e/*.sh tests/fuzz/run tools/*.sh deploy/*.sh)
+lint: compile_commands.json ## clang-tidy over every source and shellcheck over every script
+	@tools/setup.sh lint
+	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 clang-tidy -p . --quiet
+	@shellcheck -x $(SCRIPTS)
+
+format: ## lays out every source as .clang-format says
+	@tools/setup.sh lint
+	@clang-format -i $(shell find common phase*_* tools tests -name '*.h' -o -name '*.cc')
+
 clean: ## removes what was built
 	@rm -rf build compile_commands.json

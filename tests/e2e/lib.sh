@@ -1,0 +1,91 @@
+# shellcheck shell=bash disable=SC2034 # what is set here, the scripts use
+# What the e2e scripts share: source it first. Each script has a scratch folder of its own,
+# $scratch, and ends the server that it started, however it ends itself.
+#
+#   . "$(dirname "$0")/lib.sh"
+#   start_server build/bin/phase1_server --tcp 0 --udp off
+#   answer=$(ask "$tcp_host" "$tcp_port" 'PING')
+#   sentence 'a ping is answered' [ "$answer" = OK ]
+#   stop_server
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+bin=$PWD/build/bin
+scratch=$(mktemp -d)
+status=
+server_pid=
+ready=
+tcp_host='' tcp_port='' udp_host='' udp_port='' http_host='' http_port=''
+patience_s=30  # for whatever should come at once; only a failure waits as long
+
+cleanup() {
+  if [ -n "$server_pid" ]; then
+    kill -KILL "$server_pid" 2>/dev/null
+    wait "$server_pid" 2>/dev/null
+  fi
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+
+# sentence NAME COMMAND…: `ok NAME` if the command succeeds, else `not ok NAME` and what it printed.
+sentence() {
+  local name=$1
+  shift
+  if "$@" >"$scratch/sentence" 2>&1; then
+    echo "ok $name"
+  else
+    echo "not ok $name"
+    echo "# failed: $*"
+    sed 's/^/# /' "$scratch/sentence"
+  fi
+}
+
+# capture COMMAND…: runs it, and leaves $status, $scratch/out and $scratch/err.
+capture() {
+  timeout "$patience_s" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+  status=$?
+}
+
+# start_server PROGRAM FLAGS…: waits for its `ready` line, and leaves it in $ready, the process in
+# $server_pid, its standard error in $scratch/server.err, and $tcp_host, $tcp_port, $udp_host … from
+# the line. Fails if the line does not come.
+start_server() {
+  local fifo="$scratch/ready.$RANDOM" word key
+  mkfifo "$fifo"
+  "$@" --log "$scratch/server.log" >"$fifo" 2>"$scratch/server.err" </dev/null &
+  server_pid=$!
+  exec 9<"$fifo"
+  if ! IFS= read -r -t "$patience_s" ready <&9 || [ "${ready%% *}" != ready ]; then
+    echo "# no ready line from: $*"
+    sed 's/^/# /' "$scratch/server.err"
+    return 1
+  fi
+  for word in ${ready#ready}; do
+    key=${word%%=*}
+    declare -g "${key}_host=$(endpoint_host "${word#*=}")" "${key}_port=${word##*:}"
+  done
+}
+
+# endpoint_host HOST:PORT or [IPv6]:PORT
+endpoint_host() {
+  local host=${1%:*}
+  host=${host#[}
+  echo "${host%]}"
+}
+
+# stop_server [SIGNAL]: ends the server, waits, and leaves its exit status in $status.
+stop_server() {
+  kill -"${1:-TERM}" "$server_pid"
+  wait "$server_pid"
+  status=$?
+  server_pid=
+  exec 9<&-
+}
+
+# ask HOST PORT LINE…: sends the lines and EXIT over TCP, and prints what comes until the end.
+ask() {
+  local host=$1 port=$2
+  shift 2
+  # shellcheck disable=SC2016 # the inner shell expands it
+  timeout "$patience_s" bash -c \
+    'exec 3<>"/dev/tcp/$0/$1"; shift; printf "%s\n" "$@" EXIT >&3; cat <&3' "$host" "$port" "$@"
+}
