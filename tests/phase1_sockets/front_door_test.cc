@@ -176,9 +176,9 @@ BOOST_AUTO_TEST_CASE(operators_ask_over_http) {
   FrontDoorOptions options = on_free_ports();
   options.http = {.host = "127.0.0.1", .port = 0, .off = false};
   DoorWorld world{options};
-  for (const auto& [path, expected] : {std::pair{"/healthz", "ok"},
-                                       std::pair{"/metrics", "quintet_connections 0\n"},
-                                       std::pair{"/status", "\"connections\": 0"}}) {
+  for (const auto& [path, expected] :
+       {std::pair{"/healthz", "ok"}, std::pair{"/metrics", "quintet_connections 0\n"},
+        std::pair{"/status", "\"connections\": 0"}}) {
     TcpTalk client{world.door->http()};
     client.send(std::string{"GET "} + path + " HTTP/1.0\r\n\r\n");
     const std::string page = client.receive_until_closed();
