@@ -186,8 +186,8 @@ judge() {
 }
 
 # Runs the load at each of the named cases in turn, in every round, and prints a line for each.
-# compare TITLE FIELD ROUNDS SECONDS CASE…, a case being SERVER[+WORD]=TARGET[ FLAG…]; the load's
-# common flags in $common. Leaves $work/CASE.FIELD, one number a round.
+# compare TITLE FIELD ROUNDS SECONDS CASE…, a case being SERVER[+WORD]=TARGET[ FLAG…]; the
+# load's common flags in $common. Leaves $work/CASE.FIELD, one number a round.
 compare() {
   local title=$1 wanted=$2 turns=$3 length=$4 round one name json
   shift 4
@@ -201,7 +201,8 @@ compare() {
     for one in "$@"; do
       name=${one%%=*}
       # shellcheck disable=SC2086 # flags
-      json=$(load --target ${one#*=} $common --seconds "$length" --watch "${pid[${name%%+*}]}") || die "no load at $one"
+      json=$(load --target ${one#*=} $common --seconds "$length" \
+        --watch "${pid[${name%%+*}]}") || die "no load at $one"
       for figure in ops_per_s p50_us mean_us server_us_per_op; do
         field "$figure" <<<"$json" >>"$work/$name.$figure"
       done
@@ -224,8 +225,8 @@ print_figures() {
   read -r median least most < <(spread <"$work/$name.$wanted")
   busy=$(median_of "$name" busy)
   bad=$(awk '{ s += $1 } END { print s }' "$work/$name.bad")
-  printf '  %-16s %12.1f  (%.1f ... %.1f)  server %.3f us/op, load busy %.2f%s%s\n' "$name" \
-    "$median" "$least" "$most" "$(median_of "$name" server_us_per_op)" "$busy" \
+  printf '  %-16s %12.1f  (%.1f ... %.1f)  server %.3f us/op, load busy %.2f%s%s\n' \
+    "$name" "$median" "$least" "$most" "$(median_of "$name" server_us_per_op)" "$busy" \
     "$(awk -v b="$busy" 'BEGIN { if (b > 0.95) print " (the limit)" }')" \
     "$([ "$bad" = 0 ] || echo "  errors and retransmissions: $bad")"
 }
@@ -255,7 +256,8 @@ tcp() {
   cases=("ours=line://${at[ours]}" "echo=echo://${at[echo]}" "redis=resp://${at[redis]}"
     "memcached=memcache://${at[memcached]}")
   common="--keys $keys --clients 50 --depth 1"
-  compare "TCP, 50 connections, one request each in flight" ops_per_s "$rounds" "$seconds" "${cases[@]}"
+  compare "TCP, 50 connections, one request each in flight" ops_per_s "$rounds" "$seconds" \
+    "${cases[@]}"
   judge "ours / echo" "$(ratio ours echo ops_per_s)" -ge 0.97
   judge "ours / redis" "$(ratio ours redis ops_per_s)" -ge 1.12
   printf '  %-44s %s\n' "ours / memcached" "$(ratio ours memcached ops_per_s)"
@@ -300,7 +302,8 @@ log() {
     start_ours ours_logging info
     common="--keys $keys --clients 50 --depth $depth"
     compare "TCP, 50 connections, $depth deep, each request and answer logged to a file" \
-      ops_per_s "$rounds" "$seconds" "ours=line://${at[ours]}" "ours_logging=line://${at[ours_logging]}"
+      ops_per_s "$rounds" "$seconds" \
+      "ours=line://${at[ours]}" "ours_logging=line://${at[ours_logging]}"
     if [ "$depth" = 1 ]; then
       judge "logging / not logging" "$(ratio ours_logging ours ops_per_s)" -ge 0.6
     else
@@ -308,8 +311,10 @@ log() {
     fi
     stop_servers  # and so the log is complete
     printf '  %-44s %s\n' "lines written" "$(wc -l <"$work/ours_logging.log")"
-    printf '  %-44s %s\n' "lines dropped" "$(sed -n 's/.*event=dropped_lines count=\([0-9]*\).*/\1/p' \
-      "$work/ours_logging.log" | awk '{ s += $1 } END { print s + 0 }')"
+    printf '  %-44s %s\n' "lines dropped" "$(
+      sed -n 's/.*event=dropped_lines count=\([0-9]*\).*/\1/p' "$work/ours_logging.log" |
+        awk '{ s += $1 } END { print s + 0 }'
+    )"
     rm -f "$work"/*.log
   done
 }
@@ -322,14 +327,17 @@ fill() {
     *) "start_$name" ;;
   esac
   before=$(resident_bytes "$name")
-  load --target "$scheme://${at[$name]}" --keys "$count" --fill-only >/dev/null || die "cannot fill $name"
+  load --target "$scheme://${at[$name]}" --keys "$count" --fill-only >/dev/null ||
+    die "cannot fill $name"
   sleep 2  # what the server still has to tidy up
   after=$(resident_bytes "$name")
-  json=$(load --target "$scheme://${at[$name]}" --keys "$count" --no-fill --gets 100 --seconds 1 --depth 16)
+  json=$(load --target "$scheme://${at[$name]}" --keys "$count" --no-fill --gets 100 \
+    --seconds 1 --depth 16)
   [ "$(field errors <<<"$json")" = 0 ] || die "$name lost items: $json"
-  awk -v a="$after" -v b="$before" -v n="$count" 'BEGIN { printf "%.1f\n", (a - b) / n }' >"$work/$name.memory"
-  printf '  %-16s %12s bytes an item  (%.1f MiB resident)\n' "$name" "$(cat "$work/$name.memory")" \
-    "$(awk -v a="$after" 'BEGIN { print a / 1048576 }')"
+  awk -v a="$after" -v b="$before" -v n="$count" 'BEGIN { printf "%.1f\n", (a - b) / n }' \
+    >"$work/$name.memory"
+  printf '  %-16s %12s bytes an item  (%.1f MiB resident)\n' "$name" \
+    "$(cat "$work/$name.memory")" "$(awk -v a="$after" 'BEGIN { print a / 1048576 }')"
   stop_servers
 }
 
@@ -352,7 +360,8 @@ hold() {
   local name=$1 scheme=$2 json
   json=$(load --target "$scheme://${at[$name]}" --idle 10000 --seconds 2 --watch "${pid[$name]}") ||
     die "cannot hold connections to $name"
-  awk -v a="$(field resident_after_bytes <<<"$json")" -v b="$(field resident_before_bytes <<<"$json")" \
+  awk -v a="$(field resident_after_bytes <<<"$json")" \
+    -v b="$(field resident_before_bytes <<<"$json")" \
     'BEGIN { printf "%.0f\n", (a - b) / 10000 }' >"$work/$name.connection"
   printf '  %-16s %12s bytes a connection  (served %s, errors %s, lost %s)\n' "$name" \
     "$(cat "$work/$name.connection")" "$(field served <<<"$json")" "$(field errors <<<"$json")" \
@@ -373,7 +382,8 @@ connections() {
   hold redis resp
   hold memcached memcache
   judge "ours, bytes a connection beyond the kernel's" "$(cat "$work/ours.connection")" -le 1023
-  printf '\n100,000 connections opened, served once and closed, evenly over %s s\n' "$accept_seconds"
+  printf '\n100,000 connections opened, served once and closed, evenly over %s s\n' \
+    "$accept_seconds"
   json=$(load --target "line://${at[ours]}" --accepts 100000 --seconds "$accept_seconds" \
     --watch "${pid[ours]}") || die "cannot open connections"
   echo "  $json"
@@ -389,11 +399,14 @@ connections() {
 
 # --- the run -------------------------------------------------------------------------------------
 
-echo "Quintet $("$bin/quintet" --version | cut -d' ' -f2), $(git describe --always --dirty 2>/dev/null || echo 'no git')"
+commit=$(git describe --always --dirty 2>/dev/null || echo 'no git')
+echo "Quintet $("$bin/quintet" --version | cut -d' ' -f2), $commit"
 redis-server --version | sed 's/ sha=.*//'
 memcached --version
-echo "CPU: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(nproc) cores; Linux $(uname -r)"
-echo "server on core $server_core, load on core $load_core; load average $(cut -d' ' -f1-3 /proc/loadavg)"
+model=$(sed -n '/^model name/ { s/.*: //p; q }' /proc/cpuinfo)
+echo "CPU: $model, $(nproc) cores; Linux $(uname -r)"
+echo "server on core $server_core, load on core $load_core;" \
+  "load average $(cut -d' ' -f1-3 /proc/loadavg)"
 if awk '{ exit !($1 > 0.5) }' /proc/loadavg; then
   echo "This machine is not quiet: trust the ratios a little and the figures not at all."
 fi

@@ -204,10 +204,11 @@ std::optional<ConnectionOutcome> hold_connections(const ConnectionPlan& plan,
 }
 
 std::optional<ConnectionOutcome> churn_connections(const ConnectionPlan& plan, std::string& why) {
-  const auto rate =
-      plan.seconds > 0
-          ? static_cast<std::uint64_t>(static_cast<double>(plan.connections) / plan.seconds)
-          : 0;
+  std::uint64_t rate = 0;
+  if (plan.seconds > 0) {
+    const double wanted = static_cast<double>(plan.connections) / plan.seconds;
+    rate = std::max<std::uint64_t>(1, static_cast<std::uint64_t>(wanted));
+  }
   Opener opener{plan, Opener::After::close, rate};
   if (!opener.prepare(why)) {
     return std::nullopt;
