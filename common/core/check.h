@@ -4,16 +4,28 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <source_location>
 
 namespace kv {
 
-inline void check(bool truth, std::source_location at = std::source_location::current()) {
+/// Where a call stands. As std::source_location, which the clang of Debian 12 does not have, and
+/// with it neither the linter nor the fuzzer.
+struct CallPlace {
+  const char* file;
+  int line;
+  const char* function;
+
+  static constexpr CallPlace current(const char* file = __builtin_FILE(),
+                                     int line = __builtin_LINE(),
+                                     const char* function = __builtin_FUNCTION()) {
+    return {file, line, function};
+  }
+};
+
+inline void check(bool truth, CallPlace at = CallPlace::current()) {
   if (truth) [[likely]] {
     return;
   }
-  std::fprintf(stderr, "check failed: %s:%u in %s\n", at.file_name(), at.line(),
-               at.function_name());
+  std::fprintf(stderr, "check failed: %s:%d in %s\n", at.file, at.line, at.function);
   std::abort();
 }
 
