@@ -160,5 +160,37 @@ format: ## lays out every source as .clang-format says
 	@tools/setup.sh lint
 	@clang-format -i $(shell find common phase*_* tools tests -name '*.h' -o -name '*.cc')
 
+# Fuzzing: each tests/fuzz/X_fuzz.cc is a program, with clang's instrumentation in all it tests.
+FUZZ_LIBRARIES := common/core common/wire
+FUZZ_CXX ?= clang++
+FUZZ_SECONDS ?= 600
+FUZZ_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
+FUZZ_OBJECTS := $(foreach l,$(FUZZ_LIBRARIES),$(patsubst %.cc,build/fuzz/obj/%.o,$(filter-out %_main.cc,$(wildcard $l/*.cc))))
+FUZZERS := $(patsubst tests/fuzz/%.cc,build/fuzz/bin/%,$(FUZZ_SOURCES))
+
+fuzz: $(FUZZERS) ## fuzzes every decoder, FUZZ_SECONDS (600) each; what it finds stays in build/fuzz/
+	@tests/fuzz/run long $(FUZZ_SECONDS) $(FUZZERS)
+
+fuzz_short: $(FUZZERS) ## the same for a few seconds, from one seed: the same inputs each time
+	@tests/fuzz/run short $(FUZZERS)
+
+.PHONY: fuzz_short fuzz_setup
+fuzz_setup:
+	@tools/setup.sh fuzz
+
+build/fuzz/bin/%: build/fuzz/obj/tests/fuzz/%.o $(FUZZ_OBJECTS)
+	@mkdir -p $(@D)
+	@echo "link    $@"
+	@$(FUZZ_CXX) -fsanitize=fuzzer,address,undefined -o $@ $^ -lxxhash -pthread
+
+build/fuzz/obj/%.o: %.cc Makefile | fuzz_setup
+	@mkdir -p $(@D)
+	@echo "compile $< for fuzzing"
+	@$(FUZZ_CXX) $(CPPFLAGS) $(FUZZ_FLAGS) $(WARNINGS) -fsanitize=fuzzer-no-link,address,undefined \
+	  -MMD -MP -c -o $@ $<
+
+-include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_SOURCES:%.cc=build/fuzz/obj/%.d)
+.SECONDARY: $(FUZZ_OBJECTS) $(FUZZ_SOURCES:%.cc=build/fuzz/obj/%.o)
+
 clean: ## removes what was built
 	@rm -rf build compile_commands.json

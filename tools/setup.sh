@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: setup.sh SET… with the sets build, test, bench,
-# lint. Says what it installs; does nothing when all are there.
+# lint, fuzz. Says what it installs; does nothing when all are there.
 set -eu
 
 packages_of() {
@@ -12,8 +12,9 @@ packages_of() {
     test) echo "clang clang-format" ;;
     bench) echo "memcached redis-server" ;;
     lint) echo "clang clang-format clang-tidy shellcheck" ;;
+    fuzz) echo "clang libclang-rt-dev" ;;
     *)
-      echo "setup: '$1' is not a set: take build, test, bench or lint" >&2
+      echo "setup: '$1' is not a set: take build, test, bench, lint or fuzz" >&2
       exit 2
       ;;
   esac

@@ -325,6 +325,14 @@ bool origin_fits(const Origin& origin) {
   return parse_origin(origin.client, read) && read.sequence == 0;
 }
 
+/// Two values may be too long for one line, unlike one.
+std::size_t compare_and_set_bytes(const Command& command) {
+  Bytes id;
+  append_id(id, command.origin);
+  return id.size() + std::string_view{"CAS "}.size() + command.key.size() + 1 +
+         command.expected.size() + 1 + command.value.size();
+}
+
 }  // namespace
 
 void parse_line(ByteView line, LineRequest& request) {
@@ -382,7 +390,7 @@ bool fits_line(const Command& command) {
       return is_key(command.key) && is_value(command.value);
     case Verb::compare_and_set:
       return is_key(command.key) && is_word(command.expected) && is_word(command.value) &&
-             command.expected.size() + command.value.size() <= value_bytes_max;
+             compare_and_set_bytes(command) <= line_bytes_max;
     case Verb::ping:
       return true;
     case Verb::batch:

@@ -180,7 +180,7 @@ struct World {
 void check_dialogue(const Lines& lines, const std::function<Bytes(const std::string&)>& answer) {
   std::optional<Bytes> answered;
   for (const std::string& line : lines) {
-    BOOST_REQUIRE(line.size() >= 1);
+    BOOST_REQUIRE(!line.empty());
     const std::string text = line.substr(std::min<std::size_t>(line.size(), 2));
     if (line.front() == '>') {
       BOOST_TEST(!answered.has_value(), "no answer stands before: " << line);

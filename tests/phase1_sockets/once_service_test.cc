@@ -40,7 +40,7 @@ class PatientService final : public Service {
 using Told = std::shared_ptr<std::optional<Reply>>;
 
 Told submit(Service& service, const Command& command) {
-  const Told told = std::make_shared<std::optional<Reply>>();
+  Told told = std::make_shared<std::optional<Reply>>();
   service.submit(command, [told](const Reply& reply) {
     BOOST_TEST(!told->has_value());
     *told = reply;
@@ -72,7 +72,7 @@ struct World {
   std::size_t executed() const { return inner.commands.size(); }
   Told done(const Command& command, const Reply& reply = {}) {
     const std::size_t before = executed();
-    const Told told = submit(once, command);
+    Told told = submit(once, command);
     BOOST_REQUIRE(executed() == before + 1);
     inner.answer(reply);
     return told;
@@ -131,9 +131,9 @@ BOOST_AUTO_TEST_CASE(a_repetition_waits_while_the_first_is_under_way) {
 
 BOOST_AUTO_TEST_CASE(too_many_repetitions_at_once_are_not_told_that_nothing_was_done) {
   World world{{.waiting_max = 2}};
-  std::vector<Told> told;
-  for (int arrival = 0; arrival < 4; ++arrival) {
-    told.push_back(submit(world.once, put("c", 1)));
+  std::vector<Told> told(4);
+  for (Told& one : told) {
+    one = submit(world.once, put("c", 1));
   }
   BOOST_TEST(was_told(told[3], Status::unknown));
   BOOST_TEST(!told[2]->has_value());
@@ -282,6 +282,7 @@ BOOST_AUTO_TEST_CASE(many_threads_that_repeat_each_other_execute_each_id_once) {
   };
   {
     std::vector<std::jthread> running;
+    running.reserve(threads);
     for (int thread = 0; thread < threads; ++thread) {
       running.emplace_back(client);
     }

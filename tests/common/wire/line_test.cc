@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(a_request_that_was_written_is_read_again) {
 }
 
 BOOST_AUTO_TEST_CASE(a_command_that_no_line_can_carry_is_known_beforehand) {
-  const Bytes half(value_bytes_max / 2 + 1, 'v');
+  const Bytes most(value_bytes_max * 2 / 3, 'v');
   for (const Command& command : std::initializer_list<Command>{
            {.verb = Verb::get},
            {.verb = Verb::get, .key = "a b"},
@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(a_command_that_no_line_can_carry_is_known_beforehand) {
            {.verb = Verb::put, .key = "k", .value = std::string(value_bytes_max + 1, 'v')},
            {.verb = Verb::compare_and_set, .key = "k", .value = "v", .expected = ""},
            {.verb = Verb::compare_and_set, .key = "k", .value = "a b", .expected = "v"},
-           {.verb = Verb::compare_and_set, .key = "k", .value = half, .expected = half},
+           {.verb = Verb::compare_and_set, .key = "k", .value = most, .expected = most},
            {.verb = Verb::batch},
            {.verb = Verb::get, .origin = {.client = "no dot"}, .key = "k"},
            {.verb = Verb::get, .origin = {.client = "c.1"}, .key = "k"},
