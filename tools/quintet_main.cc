@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/bench_command.h"
+#include "tools/check_command.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ struct Subcommand {
 constexpr std::array subcommands = {
     Subcommand{"bench", "puts load on a server and prints what came of it",
                kv::tools::bench_command},
+    Subcommand{"check", "tells whether recorded histories are linearizable",
+               kv::tools::check_command},
 };
 
 constexpr int exit_wrong_use = 2;
