@@ -12,11 +12,11 @@
 //    told. It only gets out of the way: whatever explains the rest without it still does.
 //
 // 2. An unknown operation is used only in a chain of such right before a known one that would not
-//    find what it told without the chain. For take an explanation and its last unused-up unknown
-//    operation u that is followed by a z which would find the same without u. If z changes
-//    nothing, u may as well come after z: it has no return that could be missed. If z writes, the
-//    value after z does not depend on u, and u can be left out; so can it where nothing follows.
-//    Repeated, this ends with every u in such a chain or left out. By the same argument a chain
+//    find what it told without the chain. For take an explanation, and in it an unknown operation u
+//    followed by a z that would find the same without u. If z changes nothing, u may as well come
+//    after z: it has no return that could be missed. If z writes, the value after z does not
+//    depend on u, and u can be left out; so can it where nothing follows. Repeated, this ends with
+//    every u in such a chain or left out. By the same argument a chain
 //    holds no value twice, and a put only at its front. A delete that succeeds is such a chain
 //    alone, and only before who must find nothing.
 //

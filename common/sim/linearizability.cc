@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <string_view>
 
 #include "common/sim/key_events.h"
@@ -94,6 +95,11 @@ std::vector<Operation> up_to(const std::vector<Operation>& operations, HistoryTi
 
 enum class Ease : std::uint8_t { reads, writes };
 
+bool can_be_eased(const Operation& operation, Ease what) {
+  return what == Ease::reads ? changes_nothing(operation)
+                             : !changes_nothing(operation) && !is_unknown(operation);
+}
+
 /// The piece without operations [begin, end) as far as that can only make it easier to explain:
 /// what changes nothing goes, or a write becomes one that perhaps was not done.
 std::vector<Operation> eased(const std::vector<Operation>& piece, std::size_t begin,
@@ -101,11 +107,11 @@ std::vector<Operation> eased(const std::vector<Operation>& piece, std::size_t be
   std::vector<Operation> easier;
   for (std::size_t at = 0; at < piece.size(); ++at) {
     const bool inside = at >= begin && at < end;
-    if (inside && what == Ease::reads && changes_nothing(piece[at])) {
+    if (inside && what == Ease::reads && can_be_eased(piece[at], what)) {
       continue;
     }
     easier.push_back(piece[at]);
-    if (inside && what == Ease::writes && !changes_nothing(piece[at])) {
+    if (inside && what == Ease::writes && can_be_eased(piece[at], what)) {
       forget_outcome(easier.back());
     }
   }
@@ -113,24 +119,21 @@ std::vector<Operation> eased(const std::vector<Operation>& piece, std::size_t be
   return easier;
 }
 
-bool is_easier(const std::vector<Operation>& piece, const std::vector<Operation>& than) {
-  return piece.size() < than.size() ||
-         std::ranges::count_if(piece, is_unknown) > std::ranges::count_if(than, is_unknown);
-}
-
 /// Eases runs of `size` operations wherever the rest still cannot be explained; true if anywhere.
 bool cut_down(std::vector<Operation>& piece, std::size_t size, Ease what, SearchBudget& budget) {
   bool any = false;
   for (std::size_t begin = 0; begin < piece.size();) {
-    std::vector<Operation> trial = eased(piece, begin, begin + size, what);
-    if (is_easier(trial, piece) && search_key(trial, budget).verdict == Verdict::not_linearizable) {
-      const std::size_t gone = piece.size() - trial.size();
-      begin += gone == 0 ? size : 0;
-      piece = std::move(trial);
-      any = true;
-    } else {
-      begin += size;
+    const std::size_t end = std::min(begin + size, piece.size());
+    const auto run = std::span{piece}.subspan(begin, end - begin);
+    if (std::ranges::any_of(run, [what](const auto& one) { return can_be_eased(one, what); })) {
+      std::vector<Operation> trial = eased(piece, begin, end, what);
+      if (search_key(trial, budget).verdict == Verdict::not_linearizable) {
+        piece = std::move(trial);
+        any = true;
+        continue;  // what follows has moved up, or cannot be eased again
+      }
     }
+    begin = end;
   }
   return any;
 }
