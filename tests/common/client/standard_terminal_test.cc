@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <clocale>
 #include <csignal>
 #include <cstdlib>
@@ -33,7 +35,7 @@ struct Pipe {
     close_write();
   }
   void fill(std::string_view text) const {
-    BOOST_REQUIRE(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+    kv::check(write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size()));
   }
   void close_read() { close_end(0); }
   void close_write() { close_end(1); }
@@ -68,8 +70,9 @@ struct Utf8 {
   ~Utf8() { std::setlocale(LC_CTYPE, "C"); }
 };
 
-/// A pseudo-terminal with a person before it, who waits for each prompt before typing: what is
-/// typed ahead, the kernel edits in its own way before the program does.
+/// A pseudo-terminal with a person before it, who types when the program listens. What is typed
+/// before, the kernel edits in its own way: a Ctrl-D between libedit's prompt and its change of the
+/// terminal's mode is lost.
 class Pty {
  public:
   struct Turn {
@@ -82,6 +85,7 @@ class Pty {
   Pty(const Pty&) = delete;
   Pty& operator=(const Pty&) = delete;
   ~Pty() {
+    over_ = true;
     close(program);  // ends a wait for a prompt that never came
     if (thread_.joinable()) {
       thread_.join();
@@ -97,6 +101,7 @@ class Pty {
         while (shown.find(turn.prompt) == std::string::npos && read(person_, &byte, 1) == 1) {
           shown += byte;
         }
+        await_listener();
         kv::check(write(person_, turn.typed.data(), turn.typed.size()) > 0);
         turn.then();
       }
@@ -106,7 +111,17 @@ class Pty {
   int program = -1;
 
  private:
+  /// An edited line is read in a mode of its own; a plain one waits in the kernel.
+  void await_listener() const {
+    termios mode{};
+    do {
+      kv::check(tcgetattr(person_, &mode) == 0);
+    } while (edited_ && (mode.c_lflag & ICANON) != 0 && !over_);
+  }
+
+  const bool edited_ = MB_CUR_MAX > 1;
   int person_ = -1;
+  std::atomic<bool> over_ = false;
   std::thread thread_;
 };
 
@@ -218,8 +233,8 @@ BOOST_AUTO_TEST_CASE(text_beyond_ascii_is_taken_whole_with_and_without_editing) 
 
 BOOST_AUTO_TEST_CASE(a_signal_ends_a_half_typed_line) {
   const Utf8 locale;
+  Pipe stop;  // outlives the person who fills it
   Pty pty;
-  Pipe stop;
   pty.play({{"prompt> ", "GET half", [&] { stop.fill("x"); }}});
   StandardTerminal terminal{pty.program, pty.program, stop.ends[0]};
   BOOST_TEST(!terminal.read_line("prompt> ").has_value());
