@@ -49,9 +49,11 @@ start_process() {
 start_docker() {
   docker build -q -t "$QUINTET_IMAGE" -f "$root/deploy/Dockerfile" "$root" >/dev/null
   mkdir -p "$QUINTET_LOGS"
+  local user
+  user=$(container_user)
   docker network create --label "$label" "$QUINTET_NETWORK" >/dev/null
   docker run -d --name "$QUINTET_SERVER" --label "$label" --network "$QUINTET_NETWORK" \
-    --user "$(id -u):$(id -g)" --read-only --cap-drop ALL --security-opt no-new-privileges \
+    --user "$user" --read-only --cap-drop ALL --security-opt no-new-privileges \
     -v "$QUINTET_LOGS:/quintet/logs" -e QUINTET_TCP="$QUINTET_TCP" -e QUINTET_UDP="$QUINTET_UDP" \
     -p "$QUINTET_HOST:$QUINTET_TCP:$QUINTET_TCP/tcp" \
     -p "$QUINTET_HOST:$QUINTET_UDP:$QUINTET_UDP/udp" \

@@ -36,8 +36,10 @@ run_docker() {
   local terminal=-i
   [ ! -t 0 ] || terminal=-it
   mkdir -p "$QUINTET_LOGS"
+  local user
+  user=$(container_user)
   exec docker run --rm "$terminal" --name "$name" --label "$label" --network "$QUINTET_NETWORK" \
-    --user "$(id -u):$(id -g)" --read-only --cap-drop ALL --security-opt no-new-privileges \
+    --user "$user" --read-only --cap-drop ALL --security-opt no-new-privileges \
     -e TERM="${TERM:-dumb}" -v "$QUINTET_LOGS:/quintet/logs" --no-healthcheck "$QUINTET_IMAGE" \
     "$program" "$QUINTET_SERVER" "$port" --name "$name" --log "/quintet/logs/$name.log"
 }

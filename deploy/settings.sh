@@ -32,6 +32,17 @@ mode() {
   esac
 }
 
+# Prints the user of a container, never root: who calls, so that the logs are theirs, or the
+# image's own, to whom the folder is then given.
+container_user() {
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "$(id -u):$(id -g)"
+  else
+    chown 65532:65532 "$QUINTET_LOGS"
+    echo 65532:65532
+  fi
+}
+
 # --- processes: state files NAME.pid hold a process and when it started, for numbers come again ---
 
 # started_at PID: nothing if there is no such process.

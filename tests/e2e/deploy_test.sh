@@ -1,5 +1,6 @@
 #!/bin/bash
-# deploy.sh and run_client.sh with plain processes; the containers need a Docker engine.
+# deploy.sh and run_client.sh with plain processes. What they ask of a Docker engine is seen with a
+# docker that only writes it down: whether an engine does it, this cannot tell.
 . "$(dirname "$0")/lib.sh"
 is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 export QUINTET_MODE=process QUINTET_TCP=0 QUINTET_UDP=0
@@ -61,3 +62,26 @@ exec 8>&-
 
 sentence 'the scripts name no address and no port but in settings.sh' \
   is "$(grep -nE '127\.0\.0\.1|[^0-9](1111|5555)' deploy/deploy.sh deploy/run_client.sh)" ''
+
+mkdir "$scratch/bin"
+cat >"$scratch/bin/docker" <<END
+#!/bin/sh
+echo "\$*" >>"$scratch/docker"
+case \$1 in
+  ps) echo left-over ;;
+  logs) echo 'ready tcp=0.0.0.0:7 udp=0.0.0.0:8' ;;
+esac
+END
+chmod +x "$scratch/bin/docker"
+export QUINTET_MODE=auto PATH="$scratch/bin:$PATH" QUINTET_TCP=7 QUINTET_UDP=8
+asked() { grep -q -- "$1" "$scratch/docker"; }
+capture deploy/deploy.sh
+sentence 'where an engine runs, deploy.sh says that it uses containers' \
+  grep -q 'using containers' "$scratch/out"
+sentence 'it removes what an earlier call left' asked '^rm -f left-over$'
+sentence 'it starts the server with both ports' asked '^run -d .* -p [^ ]*:7:7/tcp -p [^ ]*:8:8/udp '
+sentence 'never as root' [ "$(grep -c -- '--user 0' "$scratch/docker")" = 0 ]
+sentence 'and says what is ready' grep -q 'ready tcp=' "$scratch/out"
+capture deploy/run_client.sh dave 8 UDP
+sentence 'a client is a container of its own name' asked '^run --rm -i --name dave '
+sentence 'that runs the client against the server' asked ' udp_client quintet-server 8 --name dave '
