@@ -128,7 +128,9 @@ void Store::put(ByteView key, ByteView value) {
   } else {
     segment.overwrite(slot, value);
   }
-  split_if_overfull(hashed);
+  if (segment.overfull()) [[unlikely]] {
+    split_while_overfull(hashed);
+  }
 }
 
 Status Store::erase(ByteView key) {
@@ -158,7 +160,9 @@ Status Store::compare_and_set(ByteView key, ByteView expected, ByteView value) {
   }
   before_change(segment);
   segment.overwrite(slot, value);
-  split_if_overfull(hashed);
+  if (segment.overfull()) [[unlikely]] {
+    split_while_overfull(hashed);
+  }
   return Status::ok;
 }
 
@@ -184,7 +188,7 @@ std::uint64_t Store::hash_of_key(ByteView key) const {
   return hash_of(key, hash_seed_);
 }
 
-void Store::split_if_overfull(std::uint64_t hash) {
+void Store::split_while_overfull(std::uint64_t hash) {
   while (segment_of(hash).overfull() && segment_of(hash).depth() < depth_max) {
     split(hash);
   }

@@ -98,7 +98,7 @@ class Store {
   void before_change(Segment& segment);
   void save(Segment& segment);
   bool save_next();
-  void split_if_overfull(std::uint64_t hash);
+  void split_while_overfull(std::uint64_t hash);
   void split(std::uint64_t hash);
   void join_if_sparse(std::uint64_t hash);
   bool join(std::uint64_t hash);
