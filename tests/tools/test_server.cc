@@ -206,7 +206,7 @@ Bytes TestServer::answer(ByteView request, bool& close) {
     ++refused_;
     return dialect_ == Dialect::echo ? Bytes(request.size(), '?') : mark + error_of(dialect_);
   }
-  const Bytes text = mark + right_answer(request);
+  Bytes text = mark + right_answer(request);
   ++served_;
   return text;
 }
