@@ -110,7 +110,7 @@ $(BUILD)/obj/%.o: %.cc Makefile
 -include $(SOURCES:%.cc=$(BUILD)/obj/%.d)
 
 compile_commands.json: Makefile
-	@tools/compile_commands.sh "$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(CXXFLAGS)" \
+	@tools/compile_commands.sh '$(subst ','\'',$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(CXXFLAGS))' \
 	  $(SOURCES) $(FUZZ_SOURCES) > $@
 
 # --- what people type ----------------------------------------------------------------------------
