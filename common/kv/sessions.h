@@ -45,12 +45,12 @@ struct SessionBounds {
   /// A session without a change for longer is expired.
   Duration idle_max = std::chrono::hours{1};
   /// In each of the two tables. At the bound, the session idle longest is expired.
-  std::size_t sessions_max = 32'768;
+  std::size_t sessions_max = 16'384;
   /// Outcomes of one session. At the bound the lower half of the sequences is forgotten: what
   /// comes below is refused. So a client has at most half as many operations outstanding.
   std::size_t session_replies_max = 1'024;
   /// Outcomes of all sessions of a table. At the bound, the session idle longest is expired.
-  std::size_t replies_max = 262'144;
+  std::size_t replies_max = 131'072;
   /// Names of expired sessions, in each of the two tables; the oldest are dropped.
   std::size_t forgotten_max = 131'072;
 };
@@ -70,7 +70,7 @@ class Sessions {
   std::size_t size() const { return numbered_.by_use.size() + single_.by_use.size(); }
   std::size_t replies() const { return numbered_.replies + single_.replies; }
 
-  /// Everything, in bounded bytes (a few MiB at the bounds, a few ms).
+  /// Everything, in bounded bytes (3 MiB and about 5 ms with every bound reached).
   void encode_to(Bytes& out) const;
   /// Takes over what encode_to() wrote. False if it is damaged; then it is empty.
   bool decode(ByteView bytes);

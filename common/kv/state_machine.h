@@ -73,8 +73,8 @@ class StateMachine {
   std::size_t memory_bytes() const { return store_.memory_bytes(); }
   const Sessions& sessions() const { return sessions_; }
 
-  /// Freezes an image of everything as it is now; an older one is dropped. Copies the sessions (a
-  /// few ms at their bounds); the items are copied on first change, see Store.
+  /// Freezes an image of everything as it is now; an older one is dropped. Copies the sessions
+  /// (about 5 ms with every bound reached); the items are copied on first change, see Store.
   void begin_snapshot();
   /// The next piece: to about snapshot_piece_bytes_max, or one item that is longer than that.
   /// Empty when the last is out. Changes may come in between.
