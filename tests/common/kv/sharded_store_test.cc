@@ -36,6 +36,7 @@ void put(ShardedStore& store, const std::string& key, const std::string& value) 
 template <typename Step>
 void on_threads(Step step) {
   std::vector<std::thread> threads;
+  threads.reserve(threads_at_once);
   for (int number = 0; number < threads_at_once; ++number) {
     threads.emplace_back(step, number);
   }
