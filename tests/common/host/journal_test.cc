@@ -375,7 +375,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_fatal_once_and_nothing_becomes_durable_aft
   Opened life;
   BOOST_REQUIRE(life.open(disk));
   life.append_durably({"a"});
-  disk.fail_syncs();
+  disk.fail_next_sync();
   life.append({"b"});
   life.journal->close();
   BOOST_TEST(life.fatal.starts_with("journal: cannot "));
@@ -390,7 +390,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_fatal_once_and_nothing_becomes_durable_aft
   Records records{"a"};
   if (journal && journal->recover(
                      0, [](ByteView) {}, why)) {
-    disk.fail_syncs();
+    disk.fail_next_sync();
     journal->append(records);
     journal->close();
   }

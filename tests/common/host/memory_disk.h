@@ -32,7 +32,7 @@ class MemoryDisk final : public Disk {
   std::unique_ptr<MemoryDisk> after_kill() const;
 
   void set_space(std::uint64_t bytes);  // of all files together
-  void fail_syncs();                    // from now on
+  void fail_next_sync();                // and tell so once, as kernels do
   void hold_syncs();                    // until release_syncs()
   void release_syncs();
   std::uint64_t syncs() const;

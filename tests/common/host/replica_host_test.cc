@@ -419,7 +419,7 @@ BOOST_AUTO_TEST_CASE(after_a_failed_sync_nothing_is_acknowledged) {
   options.patience = std::chrono::milliseconds{50};
   BOOST_REQUIRE(running.start(std::make_unique<sim::JournalingReplica>(), std::move(options)));
   running.ask(put("k", "v"));
-  disk.fail_syncs();
+  disk.fail_next_sync();
   const Reply reply = running.ask(put("k", "w"));
   BOOST_TEST((reply.status == Status::unknown || reply.status == Status::unavailable));
   const std::lock_guard lock{running.mutex};

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "common/core/check.h"
 #include "tests/common/host/memory_disk.h"
@@ -44,7 +45,7 @@ class MemoryFile final : public File {
   std::error_code sync() override {
     std::unique_lock lock{disk_.mutex_};
     disk_.released_.wait(lock, [&] { return !disk_.held_; });
-    if (disk_.failing_) {
+    if (std::exchange(disk_.failing_, false)) {
       content_->pending.clear();  // as a kernel that forgets what it could not write
       return std::make_error_code(std::errc::io_error);
     }
@@ -142,7 +143,7 @@ std::error_code MemoryDisk::remove(const std::string& path) {
 
 std::error_code MemoryDisk::sync_directory(const std::string&) {
   const std::lock_guard lock{mutex_};
-  if (failing_) {
+  if (std::exchange(failing_, false)) {
     return std::make_error_code(std::errc::io_error);
   }
   names_since_sync_ = {names_};
@@ -198,7 +199,7 @@ void MemoryDisk::set_space(std::uint64_t bytes) {
   space_ = bytes;
 }
 
-void MemoryDisk::fail_syncs() {
+void MemoryDisk::fail_next_sync() {
   const std::lock_guard lock{mutex_};
   failing_ = true;
 }
