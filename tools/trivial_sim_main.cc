@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   flags.add("--scenario", options.scenario, "plays this file instead of drawing from the seed",
             "FILE");
   flags.add("--log", options.log, "writes the log of every node into this folder", "DIR");
+  flags.add("--shrink", options.shrink_runs_max, {}, "how many runs a failure may take to shrink");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }

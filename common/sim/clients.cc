@@ -96,15 +96,16 @@ void Clients::issue(std::uint32_t number) {
     return;
   }
   client.command.verb = Verb::get;
-  client.command.key = keys_[--client.reads_left];
+  client.key = --client.reads_left;
+  client.command.key = keys_[client.key];
   begin(number, client);
 }
 
 void Clients::draw_command(Client& client) {
   const Load& load = scenario_.load;
   Command& command = client.command;
-  const std::size_t key = client.random.below(keys_.size());
-  command.key = keys_[key];
+  client.key = client.random.below(keys_.size());
+  command.key = keys_[client.key];
   std::uint64_t draw = client.random.below(load.gets + load.puts + load.deletes + load.swaps);
   if (draw < load.gets) {
     command.verb = Verb::get;
@@ -120,7 +121,7 @@ void Clients::draw_command(Client& client) {
   if (command.value.size() < load.value_bytes) {
     command.value.resize(load.value_bytes, '.');
   }
-  command.expected = last_seen_[key];
+  command.expected = last_seen_[client.key];
 }
 
 void Clients::begin(std::uint32_t number, Client& client) {
@@ -229,7 +230,7 @@ void Clients::end(std::uint32_t number, Client& client, Status status, const std
   operation.result = status;
   if (status == Status::ok && operation.verb == Verb::get) {
     operation.value = value;
-    last_seen_[static_cast<std::size_t>(std::stoul(operation.key.substr(1)))] = value;
+    last_seen_[client.key] = value;
   }
   note(client, status);
   client.busy = false;
@@ -250,7 +251,7 @@ void Clients::note(const Client& client, Status status) {
     return;
   }
   const Command& command = client.command;
-  world_.trace({0},
+  world_.trace({0}, Level::info,
                wire::LogFields{}
                    .add("event", "answered")
                    .add("op", command.origin.client + "." + std::to_string(command.origin.sequence))

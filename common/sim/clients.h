@@ -45,6 +45,7 @@ class Clients {
     std::uint32_t lives = 0;     // whoever gave up may come back under another name
     std::uint64_t sequence = 0;  // of the operation under way or the last
     Command command;
+    std::size_t key = 0;  // of keys_
     bool busy = false;
     bool maybe_done = false;  // an attempt was not answered
     bool attempt_open = false;

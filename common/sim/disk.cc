@@ -76,21 +76,22 @@ void Disk::crash(Random& random) {
   drop_unnamed();
 }
 
-bool Disk::rot(Random& random) {
-  std::vector<File*> filled;
-  for (const auto& [_, index] : folder_) {
+std::string Disk::rot(Random& random) {
+  std::vector<std::string> filled;
+  for (const auto& [name, index] : folder_) {
     if (!files_[index].medium.empty()) {
-      filled.push_back(&files_[index]);
+      filled.push_back(name);
     }
   }
   if (filled.empty()) {
-    return false;
+    return {};
   }
-  File& victim = *filled[random.below(filled.size())];
+  const std::string& name = filled[random.below(filled.size())];
+  File& victim = file(name);
   const std::uint64_t bit = random.below(victim.medium.size() * 8);
   victim.medium[bit / 8] = static_cast<char>(victim.medium[bit / 8] ^ (1 << (bit % 8)));
   victim.seen = victim.medium;
-  return true;
+  return name;
 }
 
 void Disk::wipe() {

@@ -34,8 +34,8 @@ class Disk {
 
   /// The process ends, or the machine: decides for every sector that was not synced.
   void crash(Random& random);
-  /// Turns one bit of what is on the medium; false if nothing is.
-  bool rot(Random& random);
+  /// Turns one bit of what is on the medium: of which file; empty if nothing is there.
+  std::string rot(Random& random);
   void wipe();
 
  private:

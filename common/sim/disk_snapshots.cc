@@ -40,6 +40,10 @@ struct SnapshotFile {  // and a checksum of all of it, in 8 bytes
 
 }  // namespace
 
+bool DiskSnapshots::owns(const std::string& file) {
+  return file.starts_with(prefix);
+}
+
 void DiskSnapshots::begin(std::uint64_t record) {
   record_ = record;
   pieces_.clear();
@@ -103,7 +107,7 @@ std::optional<Snapshot> DiskSnapshots::load(std::string& why) {
 std::vector<std::string> DiskSnapshots::names() const {
   std::vector<std::string> found;
   for (const std::string& name : disk_.names()) {
-    if (name.starts_with(prefix)) {
+    if (owns(name)) {
       found.push_back(name);
     }
   }

@@ -21,6 +21,8 @@ class DiskSnapshots {
  public:
   explicit DiskSnapshots(Disk& disk) : disk_(disk) {}
 
+  static bool owns(const std::string& file);
+
   // One snapshot is written by these, in this order; a crash may come between any two.
   void begin(std::uint64_t record);
   void add(ByteView piece);

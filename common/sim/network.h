@@ -33,6 +33,8 @@ class Network {
   Network(const Weather& weather, Random random);
 
   Fate fate(Link link);
+  /// Whether a client's connection breaks now, and takes what was on it along.
+  bool breaks_at_door() { return happens(weather_.loss); }
   bool open(Link link) const { return at(link).cuts == 0; }
 
   // Faults may overlap: a link that was cut twice must be healed twice.

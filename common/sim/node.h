@@ -10,8 +10,10 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,6 +88,8 @@ class Node {
   void tell(const Input& input);
   void tell_message(std::uint32_t item);
   void tell_request(std::uint32_t item);
+  void trace_request(const Ask& ask);
+  void trace_answer(const Answer& answer);
   void refuse_request(RequestId id, std::string why);
   void give_back(const Input& input);
   void tick_if_due();
@@ -136,7 +140,7 @@ class Node {
   DiskState disk_state_ = DiskState::healthy;
   std::uint32_t disk_factor_ = 1;
   Share clock_rate_ = percent(100);
-  bool rotten_ = false;  // a bit of its disk turned over: it may refuse to start
+  std::set<std::string> rotten_files_;  // a bit of each turned over: it may refuse to start
   bool refused_ = false;
 
   // Ends with the process.
@@ -148,7 +152,8 @@ class Node {
   std::vector<Bytes> writing_;
   std::deque<Waiting> waiting_;
   boost::unordered_flat_set<std::uint64_t> open_requests_;
-  std::uint64_t given_out_ = 0;  // records, by the replica
+  std::map<std::uint64_t, std::string> ops_;  // of open requests, for the log alone
+  std::uint64_t given_out_ = 0;               // records, by the replica
   bool run_planned_ = false;
   bool run_missed_ = false;  // it came up during a pause
   bool syncing_ = false;
@@ -157,7 +162,7 @@ class Node {
   Instant clock_anchor_{};  // local_anchor_ on this node's clock was this
   Instant local_anchor_{};
   std::uint64_t bytes_since_snapshot_ = 0;
-  std::uint64_t snapshot_bytes_ = 0;  // of the last one, or the one being taken
+  std::uint64_t snapshot_bytes_ = 0;              // of the last one, or the one being taken
   std::optional<std::uint64_t> snapshot_record_;  // of the one being taken
   bool snapshot_complete_ = false;                // its last piece is out
   std::vector<std::string> roles_to_start_;

@@ -15,6 +15,7 @@
 #include <system_error>
 
 #include "common/core/check.h"
+#include "common/sim/history.h"
 #include "common/sim/note_files.h"
 #include "common/sim/scenario_text.h"
 #include "common/sim/shrink.h"
@@ -34,7 +35,7 @@ struct Report {
   Counts counts;
   std::uint64_t fingerprint = 0;
   char invariant[128] = {};
-  char detail[1024] = {};
+  char detail[8192] = {};  // may be a history
 };
 
 template <std::size_t size>
@@ -168,6 +169,16 @@ Report Runner::run_one(const Scenario& scenario, std::uint64_t seed, const std::
   return *report;
 }
 
+/// For `quintet check`.
+void write_history(const std::string& folder, const std::vector<Operation>& history) {
+  Bytes lines;
+  for (const Operation& operation : history) {
+    append_json(lines, operation);
+  }
+  std::ofstream file{folder + "/history.jsonl"};
+  file << lines;
+}
+
 void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::string& log,
                       int errors, Report& report) {
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
@@ -193,6 +204,9 @@ void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::s
       put_text(report.detail, outcome.violation->detail);
     }
     report.ended = true;
+    if (!log.empty()) {
+      write_history(log, simulator.history());
+    }
   }
   ::_exit(0);  // the parent's buffers are not this process's to flush
 }

@@ -70,7 +70,7 @@ struct Load {
 /// What every link does to every message. Different delays are what reorders.
 struct Weather {
   Span delay{std::chrono::microseconds{50}, std::chrono::milliseconds{1}};
-  Share loss;
+  Share loss;  // also of requests and answers: the client's connection broke
   Share repeat;
   Share flip;  // one bit of the frame
   Share late;  // these come up to `late_by` later still

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "common/core/check.h"
+#include "common/sim/linearizability.h"
 #include "common/sim/scenario_text.h"
 #include "common/wire/logfmt.h"
 
@@ -43,8 +44,8 @@ Simulator::Simulator(Protocol& protocol, const Scenario& scenario, std::uint64_t
 
 Outcome Simulator::run() {
   run_until(never);
-  if (!violation()) {
-    check_history();
+  if (!violation() && scenario_.expect.linearizable) {
+    judge_history();
   }
   return {.violation = violation(),
           .ended = now(),
@@ -120,7 +121,8 @@ void Simulator::begin_fault(std::uint32_t index) {
   if (!fault.who.empty()) {
     active.node = resolve(fault.who);
     if (active.node.value == 0) {
-      return note_fault("fault_skipped", fault, active.node);  // nobody plays that role now
+      active.skipped = true;  // nobody plays that role now
+      return note_fault("fault_skipped", fault, active.node);
     }
   }
   note_fault("fault_begins", fault, active.node);
@@ -155,7 +157,10 @@ void Simulator::begin_node_fault(std::uint32_t index, Active& active) {
     case FaultKind::disk:
       return victim.set_disk(fault.state, fault.factor);
     case FaultKind::kill:
-      active.node = victim.kill_role(fault.role) ? active.node : NodeId{};
+      if (!victim.kill_role(fault.role)) {
+        active.skipped = true;  // there is no such role here
+        note_fault("fault_skipped", fault, active.node);
+      }
       return;
     default:
       check(false);
@@ -185,8 +190,8 @@ void Simulator::begin_link_fault(const Fault& fault, Active& active) {
 void Simulator::end_fault(std::uint32_t index) {
   const Fault& fault = scenario_.faults[index];
   const Active& active = active_[index];
-  if (!fault.who.empty() && active.node.value == 0) {
-    return;  // it was skipped
+  if (active.skipped) {
+    return;
   }
   note_fault("fault_ends", fault, active.node);
   switch (fault.kind) {
@@ -290,6 +295,13 @@ void Simulator::note_fault(const char* event, const Fault& fault, NodeId on) {
   world_.note({0}, Level::warn, fields.text());
 }
 
-void Simulator::check_history() {}
+void Simulator::judge_history() {
+  const CheckResult result = check_history(clients_.history());
+  if (result.verdict == Verdict::not_linearizable) {
+    world_.fail("the_history_is_linearizable", "\n" + describe(result.piece));
+  } else if (result.verdict == Verdict::cannot_tell) {
+    world_.fail("the_history_can_be_judged", result.why);
+  }
+}
 
 }  // namespace kv::sim

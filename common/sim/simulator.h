@@ -56,6 +56,7 @@ class Simulator {
   struct Active {  // what a fault that has begun must take back
     NodeId node;
     std::vector<Link> links;
+    bool skipped = false;
   };
 
   void step(const Event& event);
@@ -69,7 +70,7 @@ class Simulator {
   void heal_link(std::uint32_t item);
   void become_calm();
   void check_cluster(NodeId stepped);
-  void check_history();
+  void judge_history();
 
   NodeId resolve(const std::string& who);
   Node& node(NodeId id) { return *nodes_.at(id.value - 1); }

@@ -115,10 +115,9 @@ void Swarm::draw_disk() {
 
 void Swarm::draw_kinds() {
   std::vector<FaultKind> possible{FaultKind::crash, FaultKind::pause, FaultKind::clock,
-                                  FaultKind::disk};
+                                  FaultKind::disk, FaultKind::storm};
   if (scenario_.nodes > 1) {
-    possible.insert(possible.end(),
-                    {FaultKind::cut, FaultKind::partition, FaultKind::slow, FaultKind::storm});
+    possible.insert(possible.end(), {FaultKind::cut, FaultKind::partition, FaultKind::slow});
   }
   if (!protocol_.roles.empty()) {
     possible.push_back(FaultKind::kill);
@@ -131,7 +130,7 @@ void Swarm::draw_kinds() {
   if (kinds_.empty()) {
     kinds_.push_back(FaultKind::crash);
   }
-  rots_ = random_.chance(0.2);
+  rots_ = random_.chance(0.3);
 }
 
 Fault Swarm::draw_fault() {

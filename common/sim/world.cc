@@ -42,12 +42,13 @@ void World::send(NodeId from, const Send& send) {
   const std::uint64_t msg = ++last_msg_;
   ++counts.messages;
   if (noting()) {
-    trace(from, wire::LogFields{}
-                    .add("event", "send")
-                    .add("msg", msg)
-                    .add("to", send.to.value)
-                    .add("bytes", send.message.size())
-                    .text());
+    trace(from, Level::debug,
+          wire::LogFields{}
+              .add("event", "send")
+              .add("msg", msg)
+              .add("to", send.to.value)
+              .add("bytes", send.message.size())
+              .text());
   }
   Fate fate = network.fate({from, send.to});
   if (fate.lost) {
@@ -79,6 +80,10 @@ void World::deliver(NodeId from, const Send& send, std::uint64_t msg, const Fate
 }
 
 void World::answer(const Answer& answer) {
+  if (network.breaks_at_door()) {
+    ++counts.broken_connections;
+    return;
+  }
   const std::uint32_t item = tells.take();
   tells[item].id = answer.request;
   tells[item].reply = answer.reply;
@@ -89,14 +94,17 @@ void World::answer(const Answer& answer) {
 }
 
 void World::ask(NodeId to, RequestId id, const Command& command) {
+  ++counts.requests;
+  if (network.breaks_at_door()) {
+    ++counts.broken_connections;
+    return;
+  }
   const std::uint32_t item = asks.take();
   asks[item].id = id;
   asks[item].command = command;
-  ++counts.requests;
   after(door_delay(), {.kind = EventKind::request, .target = to.value, .item = item});
 }
 
-/// Clients speak over streams, which lose nothing while both ends live.
 Duration World::door_delay() {
   return random_.between(std::chrono::microseconds{20}, std::chrono::microseconds{200});
 }
@@ -108,9 +116,9 @@ void World::note(NodeId node, Level level, std::string_view fields) {
   }
 }
 
-void World::trace(NodeId node, std::string_view fields) {
+void World::trace(NodeId node, Level level, std::string_view fields) {
   if (notes_ != nullptr) {
-    notes_->line(now_, node, Level::debug, fields);
+    notes_->line(now_, node, level, fields);
   }
 }
 

@@ -44,6 +44,7 @@ struct Counts {
   std::uint64_t messages_repeated = 0;
   std::uint64_t flips_caught = 0;
   std::uint64_t requests = 0;
+  std::uint64_t broken_connections = 0;
   std::uint64_t records = 0;
   std::uint64_t syncs = 0;
   std::uint64_t snapshots = 0;
@@ -62,6 +63,7 @@ struct Counts {
     visit("messages_repeated", self.messages_repeated);
     visit("flips_caught", self.flips_caught);
     visit("requests", self.requests);
+    visit("broken_connections", self.broken_connections);
     visit("records", self.records);
     visit("syncs", self.syncs);
     visit("snapshots", self.snapshots);
@@ -140,7 +142,7 @@ class World {
 
   void note(NodeId node, Level level, std::string_view fields);
   /// A line that only watchers cause: no part of the fingerprint.
-  void trace(NodeId node, std::string_view fields);
+  void trace(NodeId node, Level level, std::string_view fields);
   bool noting() const { return notes_ != nullptr; }
 
   /// The first violation ends the run; later ones are its consequences.

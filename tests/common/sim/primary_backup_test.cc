@@ -78,19 +78,19 @@ BOOST_AUTO_TEST_CASE(a_change_is_answered_when_the_backup_has_it) {
   BOOST_TEST((out.answers[0].request == RequestId{7}));
 }
 
-BOOST_AUTO_TEST_CASE(forty_seeds_hold_through_loss_crashes_and_partitions) {
+BOOST_AUTO_TEST_CASE(twenty_seeds_hold_through_loss_crashes_and_partitions) {
   sim::Counts sum;
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
     const auto outcome = run(sim::draw_scenario(traits, seed), seed);
     sum.messages_lost += outcome.counts.messages_lost;
     sum.messages_repeated += outcome.counts.messages_repeated;
     sum.flips_caught += outcome.counts.flips_caught;
     sum.crashes += outcome.counts.crashes;
   }
-  BOOST_TEST(sum.messages_lost > 1000);
-  BOOST_TEST(sum.messages_repeated > 1000);
-  BOOST_TEST(sum.flips_caught > 100);
-  BOOST_TEST(sum.crashes > 20);
+  BOOST_TEST(sum.messages_lost > 500);
+  BOOST_TEST(sum.messages_repeated > 500);
+  BOOST_TEST(sum.flips_caught > 50);
+  BOOST_TEST(sum.crashes > 5);
 }
 
 BOOST_AUTO_TEST_CASE(while_the_link_is_cut_changes_wait_and_then_are_answered) {

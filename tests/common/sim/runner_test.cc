@@ -9,6 +9,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "common/core/check.h"
+#include "common/sim/history.h"
 #include "common/sim/journaling_protocol.h"
 #include "common/sim/scenario_text.h"
 
@@ -114,6 +115,7 @@ void a_flaw_is_found_and_shrunk(Flaw flaw, std::string_view invariant) {
   const Folder folder;
   sim::RunnerOptions options{.program = "flawed_sim", .seed = 1, .seeds = 50};
   options.failures = folder.path;
+  options.shrink_runs_max = 120;
   const Ran found = run(flaw, options);
   BOOST_REQUIRE(found.exit_code == sim::exit_broken);
   for (const std::string_view words : {invariant, std::string_view{" s, after "},
@@ -167,8 +169,13 @@ BOOST_AUTO_TEST_CASE(a_run_writes_the_log_of_a_real_one_with_virtual_time) {
   BOOST_REQUIRE(run(Flaw::none, options).exit_code == sim::exit_all_hold);
   const std::string node = text_of(folder.path / "logs/node-1.log");
   BOOST_TEST(node.find("2000-01-01T00:00:00.000000Z info phase=0 node=1 event=start") == 0);
+  BOOST_TEST(node.find("info phase=0 node=1 event=request op=c0.1 ") != std::string::npos);
   BOOST_TEST(text_of(folder.path / "logs/clients.log").find("event=answered op=c0.1") !=
              std::string::npos);
+  std::vector<sim::Operation> history;
+  std::string why;
+  BOOST_TEST(sim::read_history(text_of(folder.path / "logs/history.jsonl"), history, why), why);
+  BOOST_TEST(history.size() > 10);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
