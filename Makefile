@@ -69,7 +69,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
-        phase1_sockets soak bench_journal
+        phase1_sockets soak bench_journal bench_sim sim_soak mutants
 all: programs tests compile_commands.json ## builds everything into build/
 programs: $(BINARIES)
 tests: $(BUILD)/bin/tests
@@ -191,6 +191,14 @@ build/fuzz/obj/%.o: %.cc Makefile | fuzz_setup
 
 -include $(FUZZ_OBJECTS:.o=.d) $(FUZZ_SOURCES:%.cc=build/fuzz/obj/%.d)
 .SECONDARY: $(FUZZ_OBJECTS) $(FUZZ_SOURCES:%.cc=build/fuzz/obj/%.o)
+bench_sim: $(BUILD)/bin/bench_sim ## simulated steps a second on one core, with faults
+	@$<
+
+sim_soak: $(BUILD)/bin/trivial_sim ## many seeds of the simulator; SEED=1 SEEDS=10000
+	@$< --seed $(or $(SEED),1) --seeds $(or $(SEEDS),10000)
+
+mutants: tests $(BUILD)/bin/trivial_sim ## plants bugs in a copy of the tree, and expects each to be found
+	@tests/mutants/run
 
 clean: ## removes what was built
 	@rm -rf build compile_commands.json
