@@ -1,0 +1,43 @@
+#include "phase2_rpc/tls.h"
+
+#include <boost/asio/ssl/context.hpp>
+
+namespace kv::rpc {
+
+namespace ssl = boost::asio::ssl;
+
+std::shared_ptr<ssl::context> open_tls(const TlsFiles& files, TlsSide side, std::string& why) {
+  if (files.certificate.empty() || files.key.empty() || files.authority.empty()) {
+    why = "TLS needs a certificate, its key and an authority: --tls-cert, --tls-key and --tls-ca";
+    return nullptr;
+  }
+  auto context = std::make_shared<ssl::context>(side == TlsSide::server ? ssl::context::tls_server
+                                                                        : ssl::context::tls_client);
+  boost::system::error_code error;
+  const auto failed = [&](const std::string& file) {
+    if (error) {
+      why = "TLS: " + file + ": " + error.message();
+    }
+    return static_cast<bool>(error);
+  };
+  context->set_options(ssl::context::default_workarounds | ssl::context::no_sslv2 |
+                           ssl::context::no_sslv3 | ssl::context::no_tlsv1 |
+                           ssl::context::no_tlsv1_1,
+                       error);
+  context->set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
+  context->use_certificate_chain_file(files.certificate, error);
+  if (failed(files.certificate)) {
+    return nullptr;
+  }
+  context->use_private_key_file(files.key, ssl::context::pem, error);
+  if (failed(files.key)) {
+    return nullptr;
+  }
+  context->load_verify_file(files.authority, error);
+  if (failed(files.authority)) {
+    return nullptr;
+  }
+  return context;
+}
+
+}  // namespace kv::rpc
