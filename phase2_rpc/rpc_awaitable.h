@@ -1,0 +1,43 @@
+// The RPC client for coroutines: co_await a call.
+//
+//   asio::awaitable<void> copy(RpcClient& client) {
+//     Request request = RpcClient::request_of(get, Get{.key = "a"}, {});
+//     CallResult result = co_await call_async(client, std::move(request));
+//     …
+//   }
+//
+// Includes Asio: for the .cc files that await, not for headers. g++ 12 destroys some temporaries
+// of a co_await expression twice: name aggregates and lambdas before it, as above.
+#pragma once
+
+#include <memory>
+#include <utility>
+
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "phase2_rpc/rpc_client.h"
+
+namespace kv::rpc {
+
+/// The coroutine goes on where it ran before, on its own executor.
+inline boost::asio::awaitable<CallResult> call_async(
+    RpcClient& client, Request request, Duration patience = RpcClient::patience_default) {
+  auto initiate = [&client, patience](auto handler, Request asked) {
+    using Handler = decltype(handler);
+    auto kept = std::make_shared<Handler>(std::move(handler));
+    auto resume = [kept](CallResult&& result) {
+      auto executor = boost::asio::get_associated_executor(*kept);
+      boost::asio::post(executor,
+                        [kept, told = std::move(result)]() mutable { (*kept)(std::move(told)); });
+    };
+    client.call(std::move(asked), patience, std::move(resume));
+  };
+  return boost::asio::async_initiate<decltype(boost::asio::use_awaitable), void(CallResult)>(
+      std::move(initiate), boost::asio::use_awaitable, std::move(request));
+}
+
+}  // namespace kv::rpc

@@ -1,0 +1,560 @@
+#include "phase2_rpc/rpc_client.h"
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <thread>
+#include <variant>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+
+#include "common/core/check.h"
+#include "common/host/clock.h"
+#include "common/wire/logfmt.h"
+#include "phase2_rpc/cluster_secret.h"
+
+namespace kv::rpc {
+namespace {
+
+namespace asio = boost::asio;
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+using PlainStream = tcp::socket;
+using TlsStream = asio::ssl::stream<tcp::socket>;
+
+}  // namespace
+
+/// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
+struct RpcClient::Pending {
+  Impl& client;
+  Request request;
+  Instant deadline;
+  Done done;
+  BackOff back_off;
+  Instant not_before{};
+  bool one_way = false;
+};
+
+struct RpcClient::Impl {
+  Impl(const Options& its_options, Notice its_notice)
+      : options(its_options),
+        notice(std::move(its_notice)),
+        loop(1),
+        timer(loop),
+        random(its_options.seed),
+        reconnect(its_options.back_off) {
+    check(!options.servers.empty());
+    if (options.tls.wanted()) {
+      tls = open_tls(options.tls, TlsSide::client, why_unusable);
+    }
+    if (!options.secret.empty()) {
+      options.core.prove = [secret = options.secret](ByteView nonce) {
+        return prove_secret(secret, nonce);
+      };
+    }
+  }
+
+  // Connecting, on the loop's thread.
+  void connect();
+  void connect_to(const tcp::endpoint& endpoint);
+  void on_connected();
+  void connect_failed(const std::string& why);
+  void disconnect(const std::string& why);
+
+  // The stream.
+  void read();
+  void on_read(error_code error, std::size_t count);
+  void write();
+  void write_rest(std::size_t done);
+
+  // Calls.
+  bool post(std::unique_ptr<Pending> pending);
+  void take_mail();
+  void admit(std::unique_ptr<Pending> pending);
+  void send(std::unique_ptr<Pending> pending);
+  void ended(std::unique_ptr<Pending> pending, CallResult&& result);
+  void send_waiting(Instant now);
+  void arm();
+  void on_timer();
+  void give_up_all();
+
+  bool takes_calls() const { return state == State::up && !core->server_is_leaving(); }
+
+  tcp::socket& socket() {
+    auto* secure = std::get_if<TlsStream>(&*stream);
+    return secure != nullptr ? secure->next_layer() : std::get<PlainStream>(*stream);
+  }
+
+  Options options;
+  const Notice notice;
+  std::string why_unusable;
+  std::shared_ptr<asio::ssl::context> tls;
+  asio::io_context loop;
+  asio::steady_timer timer;
+  Random random;
+
+  std::optional<std::variant<PlainStream, TlsStream>> stream;
+  std::uint64_t life = 0;  // of the stream: what belongs to an earlier one is ignored
+  std::optional<ClientCore> core;
+  enum class State : std::uint8_t { idle, connecting, up } state = State::idle;
+  std::size_t server = 0;
+  std::vector<tcp::endpoint> addresses;  // of the server being tried, those not tried yet
+  BackOff reconnect;
+  Instant connect_at{};  // idle: not before; connecting: until
+  std::array<char, 64 * 1024> input;
+  Bytes output;
+  bool writing = false;
+  bool write_posted = false;
+  bool closing = false;
+
+  std::list<std::unique_ptr<Pending>> waiting;
+  RetryBudget budget;
+  Instant armed_for = never;
+
+  std::mutex mutex;  // guards mail and mail_posted
+  std::vector<std::unique_ptr<Pending>> mail;
+  bool mail_posted = false;
+
+  std::atomic<bool> connected{false};
+  std::atomic<std::uint64_t> started{0};
+  std::atomic<std::uint64_t> retried{0};
+  std::atomic<std::uint64_t> connects{0};
+  std::atomic<std::uint64_t> unasked{0};
+  std::thread thread;
+};
+
+// --- connecting ----------------------------------------------------------------------------------
+
+void RpcClient::Impl::connect() {
+  const Instant now = host::run_now();
+  if (closing || state != State::idle || now < connect_at) {
+    return;
+  }
+  state = State::connecting;
+  connect_at = now + options.connect_patience;
+  std::string why;
+  addresses.clear();
+  for (const host::SocketAddress& address :
+       host::resolve(options.servers[server], SOCK_STREAM, host::Purpose::connect, why)) {
+    tcp::endpoint endpoint;
+    endpoint.resize(address.length);
+    std::memcpy(endpoint.data(), address.get(), address.length);
+    addresses.insert(addresses.begin(), endpoint);
+  }
+  if (addresses.empty()) {
+    connect_failed(why);
+    return;
+  }
+  const tcp::endpoint first = addresses.back();
+  addresses.pop_back();
+  connect_to(first);
+}
+
+void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
+  ++life;
+  if (tls) {
+    stream.emplace(std::in_place_type<TlsStream>, loop, *tls);
+  } else {
+    stream.emplace(std::in_place_type<PlainStream>, loop);
+  }
+  socket().async_connect(endpoint, [this, its_life = life](error_code error) {
+    if (its_life != life || state != State::connecting) {
+      return;
+    }
+    if (error && !addresses.empty()) {
+      const tcp::endpoint next = addresses.back();
+      addresses.pop_back();
+      connect_to(next);
+      return;
+    }
+    if (error) {
+      connect_failed(error.message());
+      return;
+    }
+    if (auto* secure = std::get_if<TlsStream>(&*stream)) {
+      secure->async_handshake(asio::ssl::stream_base::client, [this, its_life](error_code refused) {
+        if (its_life != life || state != State::connecting) {
+          return;
+        }
+        if (refused) {
+          connect_failed("TLS: " + refused.message());
+        } else {
+          on_connected();
+        }
+      });
+      return;
+    }
+    on_connected();
+  });
+}
+
+void RpcClient::Impl::on_connected() {
+  error_code ignored;  // a socket without these works, only slower
+  socket().set_option(tcp::no_delay{true}, ignored);
+  socket().non_blocking(true, ignored);
+  state = State::up;
+  connected = true;
+  ++connects;
+  reconnect.reset();
+  core.emplace(options.core, host::run_now());
+  writing = false;
+  send_waiting(host::run_now());
+  write();
+  read();
+  arm();
+}
+
+void RpcClient::Impl::connect_failed(const std::string& why) {
+  notice(Level::warn, wire::LogFields{}
+                          .add("event", "rpc_unreachable")
+                          .add("server", host::to_text(options.servers[server]))
+                          .add("why", why)
+                          .text());
+  disconnect(why);
+}
+
+/// The stream is of no more use. Its calls end (and some of them wait to be tried again); the
+/// next server of the list is tried after a pause.
+void RpcClient::Impl::disconnect(const std::string& why) {
+  ++life;
+  if (stream) {
+    error_code ignored;  // closed is closed
+    socket().close(ignored);
+  }
+  state = State::idle;
+  connected = false;
+  server = (server + 1) % options.servers.size();
+  connect_at = host::run_now() + reconnect.next(random);
+  if (core) {
+    unasked += core->counts().answers_unasked;
+    core->lost(why);
+    core.reset();
+  }
+  arm();
+}
+
+// --- the stream ----------------------------------------------------------------------------------
+
+void RpcClient::Impl::read() {
+  const auto on_some = [this, its_life = life](error_code error, std::size_t count) {
+    if (its_life == life) {
+      on_read(error, count);
+    }
+  };
+  std::visit([&](auto& open) { open.async_read_some(asio::buffer(input), on_some); }, *stream);
+}
+
+void RpcClient::Impl::on_read(error_code error, std::size_t count) {
+  if (error) {
+    disconnect(error == asio::error::eof ? "the server closed the connection" : error.message());
+    return;
+  }
+  const std::uint64_t its_life = life;
+  if (!core->feed(host::run_now(), {input.data(), count})) {
+    disconnect(core->why());
+    return;
+  }
+  if (its_life != life) {
+    return;
+  }
+  write();
+  if (its_life == life) {
+    read();
+  }
+  if (core && core->server_is_leaving() && core->calls_in_flight() == 0) {
+    disconnect("the server is going away");
+  }
+  arm();
+}
+
+void RpcClient::Impl::write() {
+  if (state != State::up || writing || !core->has_output()) {
+    return;
+  }
+  output.clear();
+  core->swap_output(output);
+  auto* plain = std::get_if<PlainStream>(&*stream);
+  if (plain == nullptr) {
+    write_rest(0);
+    return;
+  }
+  error_code error;
+  const std::size_t done = plain->write_some(asio::buffer(output), error);
+  if (error && error != asio::error::would_block) {
+    disconnect(error.message());
+  } else if (done < output.size()) {
+    write_rest(done);
+  }
+}
+
+void RpcClient::Impl::write_rest(std::size_t done) {
+  writing = true;
+  const auto on_written = [this, its_life = life](error_code error, std::size_t) {
+    if (its_life != life) {
+      return;
+    }
+    writing = false;
+    if (error) {
+      disconnect(error.message());
+    } else {
+      write();
+    }
+  };
+  std::visit([&](auto& open) { asio::async_write(open, asio::buffer(output) + done, on_written); },
+             *stream);
+}
+
+// --- calls ---------------------------------------------------------------------------------------
+
+/// From any thread. Mail is bounded for calls without an answer only: they alone have no
+/// deadline that would end the wait.
+bool RpcClient::Impl::post(std::unique_ptr<Pending> pending) {
+  bool wake = false;
+  {
+    const std::lock_guard lock{mutex};
+    if (pending->one_way && mail.size() >= options.core.calls_in_flight_max) {
+      return false;
+    }
+    mail.push_back(std::move(pending));
+    wake = !std::exchange(mail_posted, true);
+  }
+  if (wake) {  // once for all mail that comes before the loop looks
+    asio::post(loop, [this] { take_mail(); });
+  }
+  return true;
+}
+
+void RpcClient::Impl::take_mail() {
+  std::vector<std::unique_ptr<Pending>> taken;
+  {
+    const std::lock_guard lock{mutex};
+    taken.swap(mail);
+    mail_posted = false;
+  }
+  for (auto& pending : taken) {
+    admit(std::move(pending));
+  }
+  write();
+  arm();
+}
+
+void RpcClient::Impl::admit(std::unique_ptr<Pending> pending) {
+  ++started;
+  budget.called();
+  if (takes_calls()) {
+    send(std::move(pending));
+    return;
+  }
+  if (pending->one_way) {
+    return;
+  }
+  if (waiting.size() >= options.core.calls_in_flight_max) {
+    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+    return;
+  }
+  waiting.push_back(std::move(pending));
+  connect();
+}
+
+void RpcClient::Impl::send(std::unique_ptr<Pending> pending) {
+  const Instant now = host::run_now();
+  Pending& call = *pending;
+  const OutgoingCall outgoing{.method = call.request.method,
+                              .metadata = call.request.metadata,
+                              .body = call.request.body,
+                              .deadline = call.deadline,
+                              .idempotent = call.request.safety == Safety::idempotent};
+  CallResult refusal;
+  if (call.one_way) {
+    std::ignore = core->notify(now, outgoing, refusal);  // best effort is what was asked for
+    return;
+  }
+  // The core runs a callback exactly once, so the callback can own the call; as a bare pointer,
+  // for a std::function allocates for all that is not trivial to copy.
+  const auto id = core->start(
+      now, outgoing,
+      [raw = pending.get()](CallResult&& result) {
+        std::unique_ptr<Pending> ended{raw};
+        raw->client.ended(std::move(ended), std::move(result));
+      },
+      refusal);
+  if (id) {
+    std::ignore = pending.release();
+  } else {
+    ended(std::move(pending), std::move(refusal));
+  }
+}
+
+void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& result) {
+  if (closing) {
+    pending->done(failure(Code::cancelled, result.executed, "the client is closing"));
+    return;
+  }
+  const Instant now = host::run_now();
+  if (may_retry(result, pending->request.safety, pending->request.has_origin) &&
+      now < pending->deadline && budget.take()) {
+    ++retried;
+    pending->not_before = now + pending->back_off.next(random);
+    waiting.push_back(std::move(pending));
+    return;
+  }
+  pending->done(std::move(result));
+}
+
+void RpcClient::Impl::send_waiting(Instant now) {
+  std::list<std::unique_ptr<Pending>> due;
+  for (auto next = waiting.begin(); next != waiting.end();) {
+    const auto call = next++;
+    if ((*call)->deadline <= now || (takes_calls() && (*call)->not_before <= now)) {
+      due.splice(due.end(), waiting, call);
+    }
+  }
+  for (auto& call : due) {
+    if (call->deadline <= now) {
+      call->done(failure(Code::deadline_exceeded, Executed::maybe, "no server answered in time"));
+    } else {
+      send(std::move(call));
+    }
+  }
+}
+
+/// Wakes the loop when the next thing is due.
+void RpcClient::Impl::arm() {
+  Instant due = core ? core->wake_at() : never;
+  for (const auto& call : waiting) {
+    due = std::min(due, call->deadline);
+    if (takes_calls()) {
+      due = std::min(due, call->not_before);
+    }
+  }
+  if (state == State::connecting || (state == State::idle && !waiting.empty())) {
+    due = std::min(due, connect_at);
+  }
+  if (due >= armed_for || closing) {
+    return;
+  }
+  armed_for = due;
+  timer.expires_at(std::chrono::steady_clock::time_point{due.time_since_epoch()});
+  timer.async_wait([this](error_code cancelled) {
+    if (!cancelled) {
+      on_timer();
+    }
+  });
+}
+
+void RpcClient::Impl::on_timer() {
+  armed_for = never;
+  const Instant now = host::run_now();
+  if (core && !core->tick(now)) {
+    disconnect(core->why());
+  }
+  if (state == State::connecting && now >= connect_at) {
+    connect_failed("no connection in time");
+  }
+  send_waiting(now);
+  if (!waiting.empty()) {
+    connect();
+  }
+  write();
+  arm();
+}
+
+void RpcClient::Impl::give_up_all() {
+  closing = true;
+  disconnect("the client is closing");
+  take_mail();
+  for (const auto& call : std::exchange(waiting, {})) {
+    call->done(failure(Code::cancelled, Executed::maybe, "the client is closing"));
+  }
+  timer.cancel();
+}
+
+// --- the public side -----------------------------------------------------------------------------
+
+RpcClient::RpcClient(const Options& options, Notice notice)
+    : impl_(std::make_unique<Impl>(options, std::move(notice))) {
+  if (options.drive == Drive::own_thread && impl_->why_unusable.empty()) {
+    impl_->thread = std::thread{[this] {
+      const auto work = asio::make_work_guard(impl_->loop);
+      impl_->loop.run();
+    }};
+  }
+}
+
+RpcClient::~RpcClient() {
+  if (impl_->thread.joinable()) {
+    asio::post(impl_->loop, [this] {
+      impl_->give_up_all();
+      impl_->loop.stop();
+    });
+    impl_->thread.join();
+  } else {
+    impl_->give_up_all();
+  }
+}
+
+const std::string& RpcClient::why_unusable() const {
+  return impl_->why_unusable;
+}
+
+void RpcClient::call(Request request, Duration patience, Done done) {
+  impl_->post(std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
+                                        std::move(done), BackOff{impl_->options.back_off}));
+}
+
+bool RpcClient::notify(Request request) {
+  auto pending = std::make_unique<Pending>(*impl_, std::move(request), never, nullptr,
+                                           BackOff{impl_->options.back_off});
+  pending->one_way = true;
+  return impl_->post(std::move(pending));
+}
+
+std::future<CallResult> RpcClient::call_soon(Request request, Duration patience) {
+  check(impl_->options.drive == Drive::own_thread);
+  auto promise = std::make_shared<std::promise<CallResult>>();
+  auto future = promise->get_future();
+  call(std::move(request), patience,
+       [promise](CallResult&& result) { promise->set_value(std::move(result)); });
+  return future;
+}
+
+CallResult RpcClient::call_and_wait(Request request, Duration patience) {
+  if (impl_->options.drive == Drive::own_thread) {
+    return call_soon(std::move(request), patience).get();
+  }
+  std::optional<CallResult> ended;
+  call(std::move(request), patience, [&](CallResult&& result) { ended = std::move(result); });
+  drive([&] { return ended.has_value(); });
+  return std::move(*ended);
+}
+
+void RpcClient::drive(const std::function<bool()>& until) {
+  check(impl_->options.drive == Drive::caller);
+  const auto work = asio::make_work_guard(impl_->loop);
+  impl_->loop.restart();
+  while (!until()) {
+    impl_->loop.run_one();
+  }
+}
+
+bool RpcClient::connected() const {
+  return impl_->connected;
+}
+
+ClientCountsAll RpcClient::counts() const {
+  return {.started = impl_->started,
+          .retried = impl_->retried,
+          .connected = impl_->connects,
+          .answers_unasked = impl_->unasked};
+}
+
+}  // namespace kv::rpc

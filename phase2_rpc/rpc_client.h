@@ -1,0 +1,143 @@
+// The RPC client: a connection to the first of its servers that can be reached, and calls over it.
+//
+// It reconnects by itself, to the next server of its list, and tries a call again where that is
+// safe (see retry.h). Every call ends once, by its deadline at the latest.
+//
+// Three ways to use one: call() with a callback; call_soon() with a future; and, in
+// rpc_awaitable.h, with co_await. The client's loop runs on a thread of its own, or, with
+// Drive::caller, on the thread that waits in call_and_wait(): one thread less to wake a call.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/core/level.h"
+#include "common/core/time.h"
+#include "common/host/address.h"
+#include "common/wire/fields.h"
+#include "phase2_rpc/client_core.h"
+#include "phase2_rpc/method.h"
+#include "phase2_rpc/retry.h"
+#include "phase2_rpc/tls.h"
+
+namespace kv::rpc {
+
+/// A call before it is bytes of a connection.
+struct Request {
+  std::uint16_t method = 0;
+  Safety safety = Safety::never;
+  bool has_origin = false;
+  Bytes metadata;
+  Bytes body;
+};
+
+template <typename Answer>
+struct Answered {
+  CallResult result;             // its body has been read
+  std::optional<Answer> answer;  // there if the result is ok
+};
+
+struct ClientCountsAll {
+  std::uint64_t started = 0;
+  std::uint64_t retried = 0;
+  std::uint64_t connected = 0;
+  std::uint64_t answers_unasked = 0;
+};
+
+class RpcClient {
+ public:
+  enum class Drive : std::uint8_t {
+    own_thread,  // calls from any thread
+    caller,      // only call_and_wait() and drive(), from one thread at a time
+  };
+  struct Options {
+    std::vector<host::Endpoint> servers;  // in the order of preference; at least one
+    Drive drive = Drive::own_thread;
+    ClientCore::Options core;
+    Duration connect_patience = std::chrono::seconds{2};  // for each server, TLS included
+    BackOff::Options back_off;
+    TlsFiles tls;
+    std::string secret;  // of the cluster, if this client is one of its replicas
+    std::uint64_t seed = 1;
+  };
+  using Notice = std::function<void(Level level, std::string_view fields)>;
+
+  static constexpr Duration patience_default = std::chrono::seconds{2};
+
+  RpcClient(const Options& options, Notice notice);
+  RpcClient(const RpcClient&) = delete;
+  RpcClient& operator=(const RpcClient&) = delete;
+  /// Ends every call that is left as cancelled. Not from one of its own callbacks.
+  ~RpcClient();
+
+  /// The empty string, or why the client cannot be used at all: files of TLS, mostly. Servers
+  /// that cannot be reached are no such reason: calls wait for them within their patience.
+  const std::string& why_unusable() const;
+
+  /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
+  /// reconnecting included): then with deadline_exceeded.
+  void call(Request request, Duration patience, Done done);
+  /// Wants no answer, and does not learn whether it arrived: it is dropped if there is no
+  /// connection, or too much in flight. False if too many calls wait to be looked at.
+  bool notify(Request request);
+
+  std::future<CallResult> call_soon(Request request, Duration patience = patience_default);
+  CallResult call_and_wait(Request request, Duration patience = patience_default);
+
+  template <typename Ask, typename Answer>
+  Answered<Answer> call_and_wait(const Method<Ask, Answer>& method, const Ask& ask,
+                                 const Metadata& metadata = {},
+                                 Duration patience = patience_default) {
+    return read<Answer>(call_and_wait(request_of(method, ask, metadata), patience));
+  }
+
+  /// `done(Answered<Answer>&&)`.
+  template <typename Ask, typename Answer, typename DoneFunction>
+  void call(const Method<Ask, Answer>& method, const Ask& ask, const Metadata& metadata,
+            Duration patience, DoneFunction done) {
+    call(request_of(method, ask, metadata), patience,
+         [done = std::move(done)](CallResult&& result) { done(read<Answer>(std::move(result))); });
+  }
+
+  template <typename Ask, typename Answer>
+  static Request request_of(const Method<Ask, Answer>& method, const Ask& ask,
+                            const Metadata& metadata) {
+    return {.method = method.id,
+            .safety = method.safety,
+            .has_origin = !metadata.origin.client.empty(),
+            .metadata = metadata == Metadata{} ? Bytes{} : wire::encode(metadata),
+            .body = wire::encode(ask)};
+  }
+
+  template <typename Answer>
+  static Answered<Answer> read(CallResult&& result) {
+    Answered<Answer> answered{.result = std::move(result), .answer = {}};
+    if (answered.result.code == Code::ok) {
+      answered.answer = wire::decode<Answer>(answered.result.body);
+      if (!answered.answer) {
+        answered.result = failure(Code::internal, Executed::maybe, "the answer is malformed");
+      }
+    }
+    return answered;
+  }
+
+  /// Drive::caller: runs the loop until `until()` is true; it is asked after each event.
+  void drive(const std::function<bool()>& until);
+
+  bool connected() const;
+  ClientCountsAll counts() const;
+
+ private:
+  struct Impl;
+  struct Pending;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kv::rpc

@@ -1,0 +1,371 @@
+// RPC over real sockets on loopback: what only a network can do to a call.
+#include <condition_variable>
+#include <mutex>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "common/host/clock.h"
+#include "phase2_rpc/dispatcher.h"
+#include "phase2_rpc/memory_link.h"
+#include "phase2_rpc/rpc_awaitable.h"
+#include "phase2_rpc/rpc_client.h"
+#include "phase2_rpc/rpc_server.h"
+#include "phase2_rpc/work_pool.h"
+
+namespace kv::rpc {
+namespace {
+
+using namespace std::chrono_literals;
+using boost::asio::ip::tcp;
+
+struct Text {
+  std::string text;
+
+  static void fields(auto& self, auto& visit) { visit("text", self.text); }
+};
+
+constexpr Method<Text, Text> echo{.id = 20, .name = "test.echo", .safety = Safety::idempotent};
+constexpr Method<Text, Text> add{.id = 21, .name = "test.add", .safety = Safety::once};
+constexpr Method<Text, Text> hold{.id = 22, .name = "test.hold", .safety = Safety::never};
+constexpr Method<Text, Text> pooled{.id = 23, .name = "test.pooled", .safety = Safety::idempotent};
+constexpr Method<Text, Text> peers{.id = 24, .name = "test.peers", .safety = Safety::idempotent};
+
+void ignore(Level, std::string_view) {}
+
+/// What the handlers do, and what they keep.
+struct Service {
+  Service()
+      : pool(2, 100'000),
+        dispatcher([] { return host::run_now(); },
+                   [this](WorkPool::Work work) { return pool.offer(std::move(work)); }) {
+    dispatcher.serve(echo, {}, [](const CallContext&, const Text& ask) { return ask; });
+    dispatcher.serve(add, {}, [this](const CallContext&, const Text& ask) {
+      const std::lock_guard lock{mutex};
+      sum += std::stoi(ask.text);
+      return Text{std::to_string(sum)};
+    });
+    dispatcher.serve_late(hold, {}, [this](const CallContext&, const Text&, auto respond) {
+      const std::lock_guard lock{mutex};
+      held.push_back(std::move(respond));
+      came.notify_all();
+    });
+    dispatcher.serve(pooled, {.where = Where::pool},
+                     [](const CallContext&, const Text& ask) { return ask; });
+    dispatcher.serve(peers, {.callers = Callers::trusted},
+                     [](const CallContext&, const Text& ask) { return ask; });
+  }
+
+  void wait_until_held(std::size_t count) {
+    std::unique_lock lock{mutex};
+    BOOST_REQUIRE(came.wait_for(lock, 30s, [&] { return held.size() >= count; }));
+  }
+
+  std::mutex mutex;  // guards all below but the dispatcher
+  std::condition_variable came;
+  std::vector<std::function<void(const Text&)>> held;
+  int sum = 0;
+  WorkPool pool;
+  Dispatcher dispatcher;
+};
+
+RpcServer::Options on_free_port(std::size_t threads = 1) {
+  return {.listen = {.host = "127.0.0.1", .port = 0}, .threads = threads};
+}
+
+struct World {
+  explicit World(const RpcServer::Options& options = on_free_port())
+      : server(std::make_unique<RpcServer>(options, service.dispatcher, ignore)) {
+    BOOST_REQUIRE_EQUAL(server->start(), "");
+  }
+  RpcClient::Options to_server() const { return {.servers = {server->address()}}; }
+
+  Service service;
+  std::unique_ptr<RpcServer> server;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase2_rpc_socket)
+
+BOOST_AUTO_TEST_CASE(a_call_is_answered) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  const auto answered = client.call_and_wait(echo, Text{"hello"});
+  BOOST_TEST(answered.answer.value().text == "hello");
+}
+
+BOOST_AUTO_TEST_CASE(a_client_driven_by_its_caller_needs_no_thread) {
+  World world;
+  auto options = world.to_server();
+  options.drive = RpcClient::Drive::caller;
+  RpcClient client{options, ignore};
+  for (int i = 0; i < 100; ++i) {
+    BOOST_TEST(client.call_and_wait(echo, Text{"hello"}).answer.value().text == "hello");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_call_may_be_awaited_by_a_coroutine) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  boost::asio::io_context loop;
+  std::vector<std::string> heard;
+  auto talk = [&]() -> boost::asio::awaitable<void> {
+    for (const std::string text : {"one", "two", "three"}) {
+      const Text ask{text};
+      Request request = RpcClient::request_of(echo, ask, {});
+      CallResult result = co_await call_async(client, std::move(request));
+      heard.push_back(RpcClient::read<Text>(std::move(result)).answer.value().text);
+    }
+  };
+  boost::asio::co_spawn(loop, talk(), boost::asio::detached);
+  loop.run();
+  BOOST_TEST((heard == std::vector<std::string>{"one", "two", "three"}));
+}
+
+BOOST_AUTO_TEST_CASE(work_for_the_pool_is_answered_from_there) {
+  World world{on_free_port(2)};
+  RpcClient client{world.to_server(), ignore};
+  std::vector<std::future<CallResult>> calls;
+  for (int i = 0; i < 2'000; ++i) {
+    calls.push_back(
+        client.call_soon(RpcClient::request_of(pooled, Text{std::to_string(i)}, {}), 30s));
+  }
+  for (int i = 0; i < 2'000; ++i) {
+    const auto answered = RpcClient::read<Text>(calls[static_cast<std::size_t>(i)].get());
+    BOOST_TEST(answered.answer.value().text == std::to_string(i));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_dies_ends_ten_thousand_calls_once_each_as_unavailable) {
+  World world;
+  auto options = world.to_server();
+  RpcClient client{options, ignore};
+  std::mutex mutex;
+  std::condition_variable ended;
+  std::map<Code, int> codes;
+  int count = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    client.call(RpcClient::request_of(hold, Text{}, {}), 60s, [&](CallResult&& result) {
+      const std::lock_guard lock{mutex};
+      ++codes[result.code];
+      ++count;
+      ended.notify_all();
+    });
+  }
+  world.service.wait_until_held(10'000);
+  world.server.reset();
+  std::unique_lock lock{mutex};
+  BOOST_REQUIRE(ended.wait_for(lock, 30s, [&] { return count >= 10'000; }));
+  BOOST_TEST(codes[Code::unavailable] == 10'000);
+}
+
+BOOST_AUTO_TEST_CASE(a_late_answer_after_the_servers_end_goes_nowhere_safely) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  auto call = client.call_soon(RpcClient::request_of(hold, Text{}, {}), 30s);
+  world.service.wait_until_held(1);
+  world.server.reset();
+  BOOST_TEST((call.get().code == Code::unavailable));
+  world.service.held.front()(Text{"too late"});
+}
+
+BOOST_AUTO_TEST_CASE(a_thousand_clients_that_vanish_in_the_middle_of_a_call_leave_nothing) {
+  World world;
+  for (int round = 0; round < 10; ++round) {
+    std::vector<std::unique_ptr<RpcClient>> clients;
+    std::vector<std::future<CallResult>> calls;
+    for (int i = 0; i < 100; ++i) {
+      auto options = world.to_server();
+      options.drive = RpcClient::Drive::own_thread;
+      clients.push_back(std::make_unique<RpcClient>(options, ignore));
+      calls.push_back(clients.back()->call_soon(RpcClient::request_of(hold, Text{}, {}), 30s));
+    }
+    world.service.wait_until_held(static_cast<std::size_t>(round + 1) * 100);
+    clients.clear();
+    for (auto& call : calls) {
+      BOOST_TEST((call.get().code == Code::cancelled));
+    }
+  }
+  RpcClient last{world.to_server(), ignore};
+  BOOST_TEST(last.call_and_wait(echo, Text{"still here"}).answer.value().text == "still here");
+  while (world.server->counts().connections > 1) {
+    std::this_thread::yield();
+  }
+  for (auto& respond : world.service.held) {
+    respond(Text{"to nobody"});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_client_goes_on_with_the_next_server_of_its_list) {
+  World first;
+  World second;
+  auto options = first.to_server();
+  options.servers.push_back(second.server->address());
+  RpcClient client{options, ignore};
+  BOOST_TEST(client.call_and_wait(echo, Text{"1"}).answer.has_value());
+  first.server.reset();
+  BOOST_TEST(client.call_and_wait(echo, Text{"2"}, {}, 30s).answer.value().text == "2");
+  BOOST_TEST(client.counts().connected == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_to_nobody_ends_at_its_deadline) {
+  RpcClient::Options options{.servers = {{.host = "127.0.0.1", .port = 1}}};
+  RpcClient client{options, ignore};
+  const auto answered = client.call_and_wait(echo, Text{}, {}, 100ms);
+  BOOST_TEST((answered.result.code == Code::deadline_exceeded));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_stops_finishes_what_runs_and_refuses_what_comes) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  auto running = client.call_soon(RpcClient::request_of(hold, Text{}, {}), 30s);
+  world.service.wait_until_held(1);
+  std::thread stopping{[&] { world.server->stop(30s); }};
+  const std::string refused_with = [&] {
+    while (true) {  // until the server's go-away has come
+      auto result = client.call_and_wait(RpcClient::request_of(echo, Text{}, {}), 50ms);
+      if (result.code != Code::ok) {
+        return std::string{name_of(result.code)};
+      }
+    }
+  }();
+  world.service.held.front()(Text{"finished"});
+  stopping.join();
+  BOOST_TEST(RpcClient::read<Text>(running.get()).answer.value().text == "finished");
+  BOOST_TEST(refused_with == "deadline_exceeded");  // it waited for another server in vain
+}
+
+BOOST_AUTO_TEST_CASE(garbage_ends_the_connection_and_nothing_else) {
+  World world;
+  boost::asio::io_context loop;
+  tcp::socket stranger{loop};
+  const auto address = world.server->address();
+  stranger.connect({boost::asio::ip::make_address(address.host), address.port});
+  boost::system::error_code error;
+  boost::asio::write(stranger, boost::asio::buffer(std::string(100'000, 'G')), error);
+  std::array<char, 4096> sink{};
+  while (!error) {
+    stranger.read_some(boost::asio::buffer(sink), error);
+  }
+  RpcClient client{world.to_server(), ignore};
+  BOOST_TEST(client.call_and_wait(echo, Text{"fine"}).answer.value().text == "fine");
+}
+
+BOOST_AUTO_TEST_CASE(one_who_says_no_hello_is_dropped) {
+  auto options = on_free_port();
+  options.hello_patience = 50ms;
+  World world{options};
+  boost::asio::io_context loop;
+  tcp::socket mute{loop};
+  const auto address = world.server->address();
+  mute.connect({boost::asio::ip::make_address(address.host), address.port});
+  std::array<char, 4096> sink{};
+  boost::system::error_code error;
+  while (!error) {
+    mute.read_some(boost::asio::buffer(sink), error);
+  }
+  while (world.server->counts().dropped == 0) {  // counted just after the socket is closed
+    std::this_thread::yield();
+  }
+  BOOST_TEST(world.server->counts().dropped == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_never_reads_is_held_back_and_dropped) {
+  auto options = on_free_port();
+  options.output_bytes_max = 256 * 1024;
+  options.write_patience = 200ms;
+  World world{options};
+  boost::asio::io_context loop;
+  tcp::socket glutton{loop};
+  const auto address = world.server->address();
+  glutton.connect({boost::asio::ip::make_address(address.host), address.port});
+  Bytes flood;
+  append_frame(flood, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
+  const Bytes body = wire::encode(Text{std::string(100'000, 'x')});
+  boost::system::error_code error;
+  for (std::uint64_t id = 1; !error && id < 100'000; ++id) {
+    append_frame(flood, {.type = FrameType::request, .method = echo.id, .id = id}, {}, body);
+    boost::asio::write(glutton, boost::asio::buffer(flood), error);
+    flood.clear();
+  }
+  BOOST_TEST(error);  // the server has had enough
+  BOOST_TEST(world.server->counts().bytes_in < 64U * 1024 * 1024);
+}
+
+BOOST_AUTO_TEST_CASE(who_knows_the_clusters_secret_is_served_as_a_peer) {
+  auto options = on_free_port();
+  options.secret = "five of us";
+  World world{options};
+  auto knows = world.to_server();
+  knows.secret = "five of us";
+  RpcClient peer{knows, ignore};
+  // The proof follows the server's hello: calls before it are a stranger's.
+  BOOST_TEST(peer.call_and_wait(echo, Text{}).answer.has_value());
+  BOOST_TEST(peer.call_and_wait(peers, Text{"p"}).answer.value().text == "p");
+  RpcClient stranger{world.to_server(), ignore};
+  BOOST_TEST((stranger.call_and_wait(peers, Text{}).result.code == Code::unauthenticated));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_lost_on_the_way_is_not_paid_for_twice) {
+  // The client's first connection is cut by hand after the server has run the call and before its
+  // answer arrives: a relay that swallows everything the server says once the hello is through.
+  World world;
+  boost::asio::io_context loop;
+  tcp::acceptor relay{loop, {boost::asio::ip::make_address("127.0.0.1"), 0}};
+  RpcClient::Options options{
+      .servers = {{.host = "127.0.0.1", .port = relay.local_endpoint().port()},
+                  world.server->address()}};
+  RpcClient client{options, ignore};
+  const Metadata metadata{.op = {}, .origin = {.client = "c", .sequence = 1}, .entries = {}};
+  auto call = client.call_soon(RpcClient::request_of(add, Text{"5"}, metadata), 30s);
+  tcp::socket from_client = relay.accept();
+  tcp::socket to_server{loop};
+  const auto address = world.server->address();
+  to_server.connect({boost::asio::ip::make_address(address.host), address.port});
+  std::array<char, 4096> bytes{};
+  while (true) {
+    const std::size_t count = from_client.read_some(boost::asio::buffer(bytes));
+    boost::asio::write(to_server, boost::asio::buffer(bytes, count));
+    const std::lock_guard lock{world.service.mutex};
+    if (world.service.sum == 5) {
+      break;
+    }
+    if (count > header_bytes + 32) {
+      break;  // hello and call together: the server has all it needs
+    }
+  }
+  while (true) {
+    const std::lock_guard lock{world.service.mutex};
+    if (world.service.sum == 5) {
+      break;
+    }
+  }
+  from_client.close();
+  const auto answered = RpcClient::read<Text>(call.get());
+  BOOST_TEST(answered.answer.value().text == "5");
+  BOOST_TEST(world.service.sum == 5);
+  BOOST_TEST(client.counts().retried == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(in_memory_the_same_service_needs_no_socket) {
+  Service service;
+  const Instant now{1h};
+  MemoryLink link{service.dispatcher, now};
+  CallResult refusal;
+  std::optional<CallResult> heard;
+  const Bytes body = wire::encode(Text{"hello"});
+  link.client().start(
+      now, {.method = echo.id, .metadata = {}, .body = body},
+      [&](CallResult&& result) { heard = std::move(result); }, refusal);
+  BOOST_TEST(link.exchange(now));
+  BOOST_TEST(RpcClient::read<Text>(std::move(heard.value())).answer.value().text == "hello");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::rpc
