@@ -9,7 +9,7 @@ packages_of() {
       echo "g++ make libevent-dev libspdlog-dev libfmt-dev libcli11-dev libxxhash-dev libssl-dev"
       echo "libedit-dev libboost"
       ;;
-    test) echo "clang clang-format" ;;
+    test) echo "clang-format" ;;
     bench) echo "memcached redis-server" ;;
     lint) echo "clang clang-format clang-tidy shellcheck" ;;
     fuzz) echo "clang libclang-rt-dev" ;;

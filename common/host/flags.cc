@@ -255,7 +255,7 @@ Flags::Flags(std::string program, std::string purpose)
 Flags::~Flags() = default;
 
 void Flags::add_value(const std::string& name, const std::string& shape, const std::string& initial,
-                      Reader reader, const std::string& help) {
+                      const Reader& reader, const std::string& help) {
   CLI::Option* option = parser_->add(name, shape, reader, help);
   option->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   if (!initial.empty()) {

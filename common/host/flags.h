@@ -99,7 +99,7 @@ class Flags {
 
   /// Whatever the above do not know. `initial` is the default as --help shows it.
   void add_value(const std::string& name, const std::string& shape, const std::string& initial,
-                 Reader reader, const std::string& help);
+                 const Reader& reader, const std::string& help);
 
   // Arguments without a name, in this order, each of which must be there.
   void add_positional(const std::string& shape, std::string& target, const std::string& help);
