@@ -30,7 +30,7 @@ for program in tcp_client udp_client; do
     is "$(grep -cvE '^[0-9-]{10}T[0-9:]{8}\.[0-9]{6}Z ' "$log")" 0
   op=$(grep -o 'op=[^ ]*' "$log" | head -n 1)
   sentence "$program: an operation has the same ID in the server's log" \
-    is "$(count "event=request $op " "$scratch/server.log")" 1
+    appears "event=request $op " "$scratch/server.log"
 
   printf 'PUT a one two\nPUTT a\nCAS k\nGET a\nPING\nCAS a one two\nEXIT\nGET never\n' |
     { client $program "$port" --no-demo; echo "$status" >"$scratch/status"; }

@@ -45,6 +45,12 @@ capture() {
   status=$?
 }
 
+# appears PATTERN FILE: waits until a line of a file that grows has the pattern. What a running
+# program logs is in its file a moment later than it happens.
+appears() {
+  timeout "$patience_s" grep -qm1 -e "$1" < <(tail -n +1 -F --pid=$$ "$2" 2>/dev/null)
+}
+
 # start_server PROGRAM FLAGS…: waits for its `ready` line, and leaves it in $ready, the process in
 # $server_pid, its standard error in $scratch/server.err, and $tcp_host, $tcp_port, $udp_host … from
 # the line. Fails if the line does not come.
