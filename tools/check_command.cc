@@ -71,7 +71,7 @@ int check_command(int argc, const char* const* argv) {
       "if they are, 1 if not, with the smallest offending piece, 2 if it cannot "
       "tell."};
   flags.add("--steps", limits.steps_max, {.least = 1},
-            "how long to search; a million is about 0.2 s");
+            "how long to search; a million takes about 0.1 s");
   flags.add_positional("FILE", first, "a history");
   flags.add_rest("FILE", files, "more of the same history, with times of the same clock");
   if (const auto exit_code = flags.parse(argc, argv)) {

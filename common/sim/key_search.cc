@@ -24,16 +24,31 @@ struct Places {
   bool operator==(const Places&) const = default;
 };
 
+/// How many unknown operations of a kind have taken effect.
+struct Use {
+  Kind kind = 0;
+  std::uint32_t count = 0;
+};
+using Uses = std::vector<Use>;  // by kind, none of count 0
+
+bool no_more(const Uses& these, const Uses& than) {
+  auto at = than.begin();
+  for (const Use& use : these) {
+    while (at != than.end() && at->kind < use.kind) {
+      ++at;
+    }
+    if (at == than.end() || at->kind != use.kind || at->count < use.count) {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// One way in which things may stand.
 struct Configuration {
   Held held = nothing;
-  Places done;             // the pending operations that have taken effect
-  std::vector<Kind> used;  // the unknown operations that have, ordered
-
-  std::size_t uses(Kind kind) const {
-    const auto [begin, end] = std::ranges::equal_range(used, kind);
-    return static_cast<std::size_t>(end - begin);
-  }
+  Places done;  // the pending operations that have taken effect
+  Uses used;    // and the unknown ones that have
 };
 
 /// All but what was used up.
@@ -55,22 +70,24 @@ struct Situation {
 class Frontier {
  public:
   /// False if it adds nothing to what is there.
-  bool add(Configuration configuration) {
-    auto& rivals = by_situation_[{configuration.held, configuration.done}];
-    for (const std::vector<Kind>& used : rivals) {
-      if (std::ranges::includes(configuration.used, used)) {
+  bool add(const Configuration& configuration) {
+    std::vector<Uses>& rivals = by_situation_[{configuration.held, configuration.done}];
+    compared_ += rivals.size();
+    for (const Uses& rival : rivals) {
+      if (no_more(rival, configuration.used)) {
         return false;
       }
     }
-    size_ -= std::erase_if(rivals, [&](const std::vector<Kind>& used) {
-      return std::ranges::includes(used, configuration.used);
-    });
-    rivals.push_back(std::move(configuration.used));
+    size_ -= std::erase_if(rivals,
+                           [&](const Uses& rival) { return no_more(configuration.used, rival); });
+    rivals.push_back(configuration.used);
     ++size_;
     return true;
   }
 
   std::size_t size() const { return size_; }
+  /// How many configurations were looked at by now: what add() costs.
+  std::uint64_t compared() const { return compared_; }
   void clear() {
     by_situation_.clear();
     size_ = 0;
@@ -80,7 +97,7 @@ class Frontier {
     std::vector<Configuration> all;
     all.reserve(size_);
     for (auto& [situation, rivals] : by_situation_) {
-      for (std::vector<Kind>& used : rivals) {
+      for (Uses& used : rivals) {
         all.push_back({situation.held, situation.done, std::move(used)});
       }
     }
@@ -89,8 +106,9 @@ class Frontier {
   }
 
  private:
-  boost::unordered_flat_map<Situation, std::vector<std::vector<Kind>>> by_situation_;
+  boost::unordered_flat_map<Situation, std::vector<Uses>> by_situation_;
   std::size_t size_ = 0;
+  std::uint64_t compared_ = 0;
 };
 
 class Search {
@@ -221,8 +239,11 @@ class Search {
     }
   }
 
+  /// For one operation tried, and for what was compared since the last.
   bool pay() {
-    budget_.steps -= budget_.steps > 0 ? 1 : 0;
+    const std::uint64_t compared = seen_.compared() + reached_.compared();
+    const std::uint64_t price = 1 + (compared - std::exchange(paid_compared_, compared)) / 4;
+    budget_.steps -= std::min(budget_.steps, price);
     return budget_.steps > 0;
   }
 
@@ -255,12 +276,19 @@ class Search {
 
   /// `one` with one more of `kind` used, whose need is met; nothing if there is none left.
   std::optional<Configuration> with(const Configuration& one, Kind kind) {
-    if (!pay() || one.uses(kind) >= called_[kind]) {
+    check(key_.kinds[kind].need.met_by(one.held));
+    const auto place = std::ranges::lower_bound(one.used, kind, {}, &Use::kind);
+    const bool used = place != one.used.end() && place->kind == kind;
+    if (!pay() || (used ? place->count : 0) >= called_[kind]) {
       return std::nullopt;
     }
-    check(key_.kinds[kind].need.met_by(one.held));
     Configuration next = one;
-    next.used.insert(std::ranges::upper_bound(next.used, kind), kind);
+    const auto at = next.used.begin() + (place - one.used.begin());
+    if (used) {
+      ++at->count;
+    } else {
+      next.used.insert(at, Use{kind, 1});
+    }
     if (!leave(next, key_.kinds[kind].leaves)) {
       return std::nullopt;
     }
@@ -316,6 +344,7 @@ class Search {
   std::vector<std::size_t> finders_;   // by value: known operations not yet returned that found it
   Frontier reached_;
   Frontier seen_;
+  std::uint64_t paid_compared_ = 0;
   bool out_of_budget_ = false;
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <span>
 #include <string_view>
@@ -93,11 +95,13 @@ std::vector<Operation> up_to(const std::vector<Operation>& operations, HistoryTi
   return piece;
 }
 
-enum class Ease : std::uint8_t { reads, writes };
+enum class Ease : std::uint8_t { reads, conditional_writes, puts };
 
 bool can_be_eased(const Operation& operation, Ease what) {
-  return what == Ease::reads ? changes_nothing(operation)
-                             : !changes_nothing(operation) && !is_unknown(operation);
+  if (changes_nothing(operation) || is_unknown(operation)) {
+    return what == Ease::reads && changes_nothing(operation);
+  }
+  return what == (operation.verb == Verb::put ? Ease::puts : Ease::conditional_writes);
 }
 
 /// The piece without operations [begin, end) as far as that can only make it easier to explain:
@@ -106,12 +110,12 @@ std::vector<Operation> eased(const std::vector<Operation>& piece, std::size_t be
                              std::size_t end, Ease what) {
   std::vector<Operation> easier;
   for (std::size_t at = 0; at < piece.size(); ++at) {
-    const bool inside = at >= begin && at < end;
-    if (inside && what == Ease::reads && can_be_eased(piece[at], what)) {
+    const bool ease = at >= begin && at < end && can_be_eased(piece[at], what);
+    if (ease && changes_nothing(piece[at])) {
       continue;
     }
     easier.push_back(piece[at]);
-    if (inside && what == Ease::writes && can_be_eased(piece[at], what)) {
+    if (ease) {
       forget_outcome(easier.back());
     }
   }
@@ -119,41 +123,150 @@ std::vector<Operation> eased(const std::vector<Operation>& piece, std::size_t be
   return easier;
 }
 
-/// Eases runs of `size` operations wherever the rest still cannot be explained; true if anywhere.
-bool cut_down(std::vector<Operation>& piece, std::size_t size, Ease what, SearchBudget& budget) {
-  bool any = false;
-  for (std::size_t begin = 0; begin < piece.size();) {
-    const std::size_t end = std::min(begin + size, piece.size());
-    const auto run = std::span{piece}.subspan(begin, end - begin);
-    if (std::ranges::any_of(run, [what](const auto& one) { return can_be_eased(one, what); })) {
-      std::vector<Operation> trial = eased(piece, begin, end, what);
-      if (search_key(trial, budget).verdict == Verdict::not_linearizable) {
-        piece = std::move(trial);
-        any = true;
-        continue;  // what follows has moved up, or cannot be eased again
+/// The last of the puts that were over before `time` for each value that `rest` noticed and does
+/// not write: whoever reads the piece wants to see where the value came from.
+std::vector<Operation> sources_of(const std::vector<Operation>& rest,
+                                  const std::vector<Operation>& piece, HistoryTime time) {
+  std::map<std::string_view, const Operation*> last;
+  for (const std::string_view value : Noticed{rest}.values) {
+    last.emplace(value, nullptr);
+  }
+  for (const Operation& operation : rest) {
+    if (operation.verb == Verb::put) {
+      last.erase(operation.value);
+    }
+  }
+  for (const Operation& operation : piece) {
+    const auto found = last.find(operation.value);
+    if (operation.verb == Verb::put && operation.returned < time && found != last.end() &&
+        (found->second == nullptr || found->second->returned < operation.returned)) {
+      found->second = &operation;
+    }
+  }
+  std::vector<Operation> sources;
+  for (const auto& [value, operation] : last) {
+    if (operation != nullptr) {
+      sources.push_back(*operation);
+    }
+  }
+  return sources;
+}
+
+/// The piece from `put` on, which is known: only easier to explain. Who may have found something
+/// before it, and is not surely after it, goes or becomes unknown; then nobody in an explanation
+/// notices what comes before `put`, and so of all that had returned by then any can be left out of
+/// it. Unknown operations stay: they may come later.
+std::vector<Operation> since(const std::vector<Operation>& piece, const Operation& put) {
+  std::vector<Operation> rest;
+  for (const Operation& operation : piece) {
+    const bool known = !is_unknown(operation);
+    const bool over = known && operation.returned < put.call;
+    const bool surely_after = operation.call > put.returned;
+    if (over || (known && !surely_after && changes_nothing(operation))) {
+      continue;
+    }
+    rest.push_back(operation);
+    if (known && !surely_after && operation.verb != Verb::put) {
+      forget_outcome(rest.back());
+    }
+  }
+  std::ranges::move(sources_of(rest, piece, put.call), std::back_inserter(rest));
+  std::ranges::stable_sort(rest, {}, &Operation::call);
+  leave_out_unnoticed(rest);
+  return rest;
+}
+
+/// Cuts a piece down for as long as its budget lasts.
+class Cutter {
+ public:
+  Cutter(std::vector<Operation> piece, const CheckLimits& limits)
+      : piece_(std::move(piece)),
+        left_{limits.steps_max / 10, limits.configurations_max},
+        trial_steps_max_(left_.steps) {
+    const std::uint64_t before = left_.steps;
+    offends_ = still_offends(piece_);
+    trial_steps_max_ = 4 * (before - left_.steps) + 10'000;
+  }
+
+  /// Whether the piece proves anything; else it has nothing to be cut down to.
+  bool offends() const { return offends_; }
+
+  std::vector<Operation> cut_down() {
+    cut_beginning();
+    // A write that is taken as unknown stays for as long as somebody may have noticed it: so those
+    // who notice go first.
+    constexpr Ease order[] = {Ease::reads, Ease::conditional_writes, Ease::puts};
+    for (const Ease what : order) {
+      for (std::size_t size = piece_.size(); size > 1; size /= 2) {
+        cut_runs(size, what);
       }
     }
-    begin = end;
+    while (cut_runs(1, Ease::reads) || cut_runs(1, Ease::conditional_writes) ||
+           cut_runs(1, Ease::puts)) {
+    }
+    return std::move(piece_);
   }
-  return any;
-}
+
+ private:
+  /// A trial may take several times as long as the piece did at first, and no longer: many unknown
+  /// writes can be explained in too many ways.
+  bool still_offends(const std::vector<Operation>& trial) {
+    const std::uint64_t granted = std::min(left_.steps, trial_steps_max_);
+    SearchBudget budget{granted, left_.configurations_max};
+    const bool offends = search_key(trial, budget).verdict == Verdict::not_linearizable;
+    left_.steps -= std::min(left_.steps, granted - budget.steps + trial.size());
+    return offends;
+  }
+
+  /// What offends is most often near the end: tries ever longer ends.
+  void cut_beginning() {
+    std::vector<Operation> puts;
+    std::ranges::copy_if(piece_, std::back_inserter(puts), [](const Operation& operation) {
+      return operation.verb == Verb::put && !is_unknown(operation);
+    });
+    std::ranges::sort(puts, std::ranges::greater{}, &Operation::returned);
+    for (std::size_t back = 1; back <= puts.size(); back *= 2) {
+      std::vector<Operation> trial = since(piece_, puts[back - 1]);
+      if (still_offends(trial)) {
+        piece_ = std::move(trial);
+        return;
+      }
+    }
+  }
+
+  /// Eases runs of `size` operations wherever the rest still offends; true if anywhere.
+  bool cut_runs(std::size_t size, Ease what) {
+    bool any = false;
+    for (std::size_t begin = 0; begin < piece_.size() && left_.steps > 0;) {
+      const std::size_t end = std::min(begin + size, piece_.size());
+      const auto run = std::span{piece_}.subspan(begin, end - begin);
+      if (std::ranges::any_of(run, [what](const auto& one) { return can_be_eased(one, what); })) {
+        std::vector<Operation> trial = eased(piece_, begin, end, what);
+        if (still_offends(trial)) {
+          piece_ = std::move(trial);
+          any = true;
+          continue;  // what follows has moved up, or cannot be eased again
+        }
+      }
+      begin = end;
+    }
+    return any;
+  }
+
+  std::vector<Operation> piece_;
+  SearchBudget left_;
+  std::uint64_t trial_steps_max_;
+  bool offends_ = false;
+};
 
 std::vector<Operation> least_of(const std::vector<Operation>& operations, HistoryTime at,
                                 const CheckLimits& limits) {
-  SearchBudget budget{limits.steps_max, limits.configurations_max};
-  std::vector<Operation> piece = up_to(operations, at);
-  if (search_key(piece, budget).verdict != Verdict::not_linearizable) {
-    piece = up_to(operations, HistoryTime::max());  // what came later was foreseen: key_search.h, 5
+  Cutter early{up_to(operations, at), limits};
+  if (early.offends()) {
+    return early.cut_down();
   }
-  // Reads first: a write that is taken as unknown must stay for as long as somebody read it.
-  for (const Ease what : {Ease::reads, Ease::writes}) {
-    for (std::size_t size = piece.size() / 2; size > 1; size /= 2) {
-      cut_down(piece, size, what, budget);
-    }
-  }
-  while (cut_down(piece, 1, Ease::reads, budget) || cut_down(piece, 1, Ease::writes, budget)) {
-  }
-  return piece;
+  // What came later was foreseen: key_search.h, 5.
+  return Cutter{up_to(operations, HistoryTime::max()), limits}.cut_down();
 }
 
 std::string outcome(const Operation& operation) {

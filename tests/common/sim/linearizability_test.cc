@@ -372,6 +372,28 @@ BOOST_AUTO_TEST_CASE(one_stale_read_in_a_long_history_is_found_and_cut_out) {
   BOOST_TEST((result.piece[2] == history[3'001]));
 }
 
+BOOST_AUTO_TEST_CASE(a_wrong_read_among_repeated_values_and_unknown_writes_is_cut_out_alone) {
+  History history = record({.operations = 20'000, .keys = 10, .values = 10, .seed = 5});
+  Operation wrong = get("ten", {history.back().call.time_since_epoch().count(), INT64_MAX - 1});
+  wrong.key = "k3";
+  history.push_back(wrong);
+  const CheckResult result = check_history(history);
+  BOOST_TEST((result.piece == History{wrong}), describe(result.piece));
+}
+
+BOOST_AUTO_TEST_CASE(a_piece_shows_where_the_value_of_a_stale_read_came_from) {
+  History history;
+  for (std::int64_t now = 0; now < 3'000; now += 3) {
+    history.push_back(put(now % 2 == 0 ? "even" : "odd", {now, now + 1}));
+  }
+  history.push_back(put("last", {3'000, 3'001}));
+  history.push_back(get("odd", {3'002, 3'003}));
+  const CheckResult result = check_history(history);
+  const std::size_t end = history.size();
+  BOOST_TEST((result.piece == History{history[end - 3], history[end - 2], history[end - 1]}),
+             describe(result.piece));
+}
+
 BOOST_AUTO_TEST_CASE(the_piece_holds_nothing_that_is_not_needed) {
   const History history = {
       put("x", {0, 1}),  get("x", {2, 3}), put("a", {4, 5}),                    //
