@@ -87,7 +87,7 @@ void Swarm::draw_load() {
   load.swaps = number(0, 30);
   load.think.high = random_.between(Duration{}, milliseconds{10});
   load.timeout = random_.between(milliseconds{20}, milliseconds{300});
-  load.patience = load.timeout * number(1, 10);
+  load.patience = load.timeout * number(3, 12);  // few give up: what is unknown is hard to judge
   const auto pace = load.think.high / 2 + milliseconds{1};
   const auto each = static_cast<std::uint64_t>(horizon_ / pace);
   load.operations = static_cast<std::uint32_t>(

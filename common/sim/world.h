@@ -53,6 +53,7 @@ struct Counts {
   std::uint64_t refused_starts = 0;
   std::uint64_t operations = 0;
   std::uint64_t operations_unknown = 0;
+  std::uint64_t histories_not_judged = 0;  // the checker could not tell
 
   bool operator==(const Counts&) const = default;
   static void fields(auto& self, auto& visit) {
@@ -72,6 +73,7 @@ struct Counts {
     visit("refused_starts", self.refused_starts);
     visit("operations", self.operations);
     visit("operations_unknown", self.operations_unknown);
+    visit("histories_not_judged", self.histories_not_judged);
   }
 };
 
