@@ -2,7 +2,7 @@
 # Measures our server beside others, in one run, as ratios: `make bench`, see docs/BENCHMARKS.md.
 #
 #   tools/bench.sh [--groups tcp,udp,latency,log,memory,connections] [--seconds 3] [--rounds 5]
-#                  [--items 1000000,10000000] [--keys 10000] [--accept-seconds 60]
+#                  [--items 1000000,10000000] [--keys 1000] [--accept-seconds 60]
 #
 # The server under test has one core, the load another. The servers of a comparison are started
 # together and take turns, round by round, so that whatever else the machine does hits them alike;
@@ -18,7 +18,7 @@ groups=tcp,udp,latency,log,memory,connections
 seconds=3
 rounds=5
 items=1000000
-keys=10000
+keys=1000
 accept_seconds=60
 while [ $# -gt 0 ]; do
   case "$1" in
