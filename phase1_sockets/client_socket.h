@@ -5,9 +5,11 @@
 
 #include "common/core/time.h"
 #include "common/host/address.h"
-#include "phase1_sockets/descriptor.h"
+#include "common/host/descriptor.h"
 
 namespace kv::sockets {
+
+using host::Descriptor;
 
 /// Until the socket can be read (POLLIN) or written (POLLOUT), or has failed: true. False once
 /// the deadline has passed.

@@ -20,9 +20,11 @@
 #include <boost/intrusive/list.hpp>
 
 #include "common/core/time.h"
-#include "phase1_sockets/descriptor.h"
+#include "common/host/descriptor.h"
 
 namespace kv::sockets {
+
+using host::Descriptor;
 
 struct EventDeleter {
   void operator()(event* pointer) const { event_free(pointer); }

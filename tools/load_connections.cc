@@ -38,7 +38,7 @@ class Opener {
 
   bool prepare(std::string& why) {
     epoll_ = make_epoll();
-    if (!epoll_.is_open()) {
+    if (!epoll_.open()) {
       why = errno_text("cannot make an epoll instance");
       return false;
     }
@@ -49,7 +49,7 @@ class Opener {
     epoll_event events[events_max];
     while (outcome_.served + outcome_.errors < plan_.connections) {
       open_due(Clock::now());
-      const int count = epoll_wait(epoll_.get(), events, events_max, wait_milliseconds());
+      const int count = epoll_wait(epoll_.number(), events, events_max, wait_milliseconds());
       for (int i = 0; i < count; ++i) {
         on_ready(events[i].data.u64);
       }
@@ -88,9 +88,9 @@ class Opener {
       epoll_event event{};
       event.events = EPOLLIN | EPOLLOUT | EPOLLET;
       event.data.u64 = index;
-      if (!slot.socket.is_open()) {
+      if (!slot.socket.open()) {
         count_error(why);
-      } else if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot.socket.get(), &event) != 0) {
+      } else if (epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, slot.socket.number(), &event) != 0) {
         count_error(errno_text("cannot watch a socket"));
         slot.socket = Descriptor{};
       } else {
@@ -102,20 +102,20 @@ class Opener {
   void on_ready(std::size_t index) {
     Slot& slot = slots_[index];
     if (!slot.asked) {
-      errno = error_of(slot.socket.get());
+      errno = error_of(slot.socket.number());
       if (errno != 0) {
         fail(index, errno_text("cannot connect"));
         return;
       }
       // A new connection takes a request this short whole.
       slot.asked = true;
-      if (send(slot.socket.get(), request_.data(), request_.size(), MSG_NOSIGNAL) < 0) {
+      if (send(slot.socket.number(), request_.data(), request_.size(), MSG_NOSIGNAL) < 0) {
         fail(index, errno_text("cannot send"));
       }
       return;
     }
     char buffer[512];
-    const ssize_t got = recv(slot.socket.get(), buffer, sizeof buffer, 0);
+    const ssize_t got = recv(slot.socket.number(), buffer, sizeof buffer, 0);
     if (got < 0 && errno == EAGAIN) {
       return;
     }
@@ -134,7 +134,7 @@ class Opener {
   void served(std::size_t index) {
     ++outcome_.served;
     if (after_ == After::keep) {
-      epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slots_[index].socket.get(), nullptr);
+      epoll_ctl(epoll_.number(), EPOLL_CTL_DEL, slots_[index].socket.number(), nullptr);
       kept_.push_back(std::move(slots_[index].socket));
     }
     release(index);
@@ -159,7 +159,7 @@ class Opener {
 
   void give_up_late(Moment now) {
     for (std::size_t index = 0; index < slots_.size(); ++index) {
-      if (slots_[index].socket.is_open() && now >= slots_[index].deadline) {
+      if (slots_[index].socket.open() && now >= slots_[index].deadline) {
         fail(index, "no answer came");
       }
     }
@@ -182,7 +182,7 @@ class Opener {
 
 bool is_alive(const Descriptor& socket) {
   char byte = 0;
-  const ssize_t got = recv(socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  const ssize_t got = recv(socket.number(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return got > 0 || (got < 0 && errno == EAGAIN);
 }
 

@@ -119,7 +119,7 @@ bool Driver::watch(int socket, ClientIndex client, std::uint32_t events) {
   epoll_event event{};
   event.events = events;
   event.data.u32 = client;
-  return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, socket, &event) == 0;
+  return epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, socket, &event) == 0;
 }
 
 void Driver::wait(Moment now) {
@@ -128,7 +128,7 @@ void Driver::wait(Moment now) {
     patience = std::clamp<Nanoseconds>(pacer_->due_next() - now, Nanoseconds{0}, tick);
   }
   const timespec timeout{0, static_cast<long>(patience.count())};
-  const int count = epoll_pwait2(epoll_.get(), events_.data(), static_cast<int>(events_.size()),
+  const int count = epoll_pwait2(epoll_.number(), events_.data(), static_cast<int>(events_.size()),
                                  &timeout, nullptr);
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events_[static_cast<std::size_t>(i)];

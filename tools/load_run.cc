@@ -10,7 +10,7 @@ template <typename Kind>
 std::unique_ptr<Load> connected(const Plan& plan, std::vector<host::SocketAddress> addresses,
                                 std::string& why) {
   Descriptor epoll = make_epoll();
-  if (!epoll.is_open()) {
+  if (!epoll.open()) {
     why = errno_text("cannot make an epoll instance");
     return nullptr;
   }

@@ -26,28 +26,17 @@ bool await_connection(int socket) {
 
 }  // namespace
 
-Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
-  std::swap(descriptor_, other.descriptor_);
-  return *this;
-}
-
-Descriptor::~Descriptor() {
-  if (descriptor_ >= 0) {
-    close(descriptor_);
-  }
-}
-
 Descriptor connect_socket(const host::SocketAddress& address, Transport transport, Waiting waiting,
                           std::string& why) {
   const int type = transport == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM;
   Descriptor made{socket(address.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   const int on = 1;
-  if (made.is_open() && transport == Transport::tcp) {
-    setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (made.open() && transport == Transport::tcp) {
+    setsockopt(made.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   }
-  bool connected = made.is_open() && connect(made.get(), address.get(), address.length) == 0;
-  if (made.is_open() && !connected && errno == EINPROGRESS) {
-    connected = waiting == Waiting::no || await_connection(made.get());
+  bool connected = made.open() && connect(made.number(), address.get(), address.length) == 0;
+  if (made.open() && !connected && errno == EINPROGRESS) {
+    connected = waiting == Waiting::no || await_connection(made.number());
   }
   if (!connected) {
     why = errno_text("cannot connect to " + host::to_text(address));

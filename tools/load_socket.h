@@ -2,29 +2,15 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "common/host/address.h"
+#include "common/host/descriptor.h"
 #include "tools/load_target.h"
 
 namespace kv::load {
 
-/// Owns a file descriptor.
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  Descriptor(Descriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept;
-  ~Descriptor();
-
-  int get() const { return descriptor_; }
-  bool is_open() const { return descriptor_ >= 0; }
-
- private:
-  int descriptor_ = -1;
-};
+using host::Descriptor;
 
 enum class Waiting : bool { no, yes };
 

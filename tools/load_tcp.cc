@@ -33,10 +33,10 @@ bool TcpLoad::connect_all(std::string& why) {
     Client& client = clients_[index];
     client.state = workload().client(index);
     client.socket = connect_socket(address_of(index), Transport::tcp, Waiting::yes, why);
-    if (!client.socket.is_open()) {
+    if (!client.socket.open()) {
       return false;
     }
-    if (!watch(client.socket.get(), index, events_wanted)) {
+    if (!watch(client.socket.number(), index, events_wanted)) {
       why = errno_text("cannot watch a socket");
       return false;
     }
@@ -70,7 +70,7 @@ void TcpLoad::send_rest(ClientIndex index) {
   Client& client = clients_[index];
   while (!client.unsent.empty()) {
     const ssize_t sent =
-        send(client.socket.get(), client.unsent.data(), client.unsent.size(), MSG_NOSIGNAL);
+        send(client.socket.number(), client.unsent.data(), client.unsent.size(), MSG_NOSIGNAL);
     if (sent < 0) {
       // A connection's end is seen, and dealt with, when it is read: then all answers that did
       // come have been counted.
@@ -97,7 +97,7 @@ void TcpLoad::on_ready(ClientIndex index, std::uint32_t events) {
 void TcpLoad::receive(ClientIndex index, std::uint32_t events) {
   Client& client = clients_[index];
   while (client.link == Link::up) {
-    const ssize_t got = recv(client.socket.get(), buffer_.data(), buffer_.size(), 0);
+    const ssize_t got = recv(client.socket.number(), buffer_.data(), buffer_.size(), 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
       return;
     }
@@ -235,14 +235,14 @@ void TcpLoad::reconnect(ClientIndex index, Moment now) {
   std::string why;
   client.socket = connect_socket(address_of(index), Transport::tcp, Waiting::no, why);
   client.reconnect_at = now + reconnect_pause;
-  if (client.socket.is_open() && watch(client.socket.get(), index, events_wanted)) {
+  if (client.socket.open() && watch(client.socket.number(), index, events_wanted)) {
     client.link = Link::connecting;
   }
 }
 
 void TcpLoad::on_connected(ClientIndex index) {
   Client& client = clients_[index];
-  if (error_of(client.socket.get()) != 0) {
+  if (error_of(client.socket.number()) != 0) {
     client.socket = Descriptor{};
     client.link = Link::down;
     return;

@@ -35,10 +35,10 @@ bool UdpLoad::connect_all(std::string& why) {
 bool UdpLoad::open_socket(ClientIndex index, std::string& why) {
   const host::SocketAddress& address = addresses_[index % addresses_.size()];
   Descriptor socket = connect_socket(address, Transport::udp, Waiting::no, why);
-  if (!socket.is_open()) {
+  if (!socket.open()) {
     return false;
   }
-  if (!watch(socket.get(), index, EPOLLIN | EPOLLET)) {
+  if (!watch(socket.number(), index, EPOLLIN | EPOLLET)) {
     why = errno_text("cannot watch a socket");
     return false;
   }
@@ -61,7 +61,7 @@ void UdpLoad::start(ClientIndex index, const Batch& batch, const Pacer::Leave& l
 void UdpLoad::send_open(Client& client) {
   if (client.batch.count == 1) {
     const ByteView request = client.batch.request(0);
-    static_cast<void>(send(client.socket.get(), request.data(), request.size(), 0));
+    static_cast<void>(send(client.socket.number(), request.data(), request.size(), 0));
     return;
   }
   unsigned count = 0;
@@ -75,7 +75,7 @@ void UdpLoad::send_open(Client& client) {
       ++count;
     }
     if (count == messages_max || i + 1 == client.batch.count) {
-      static_cast<void>(sendmmsg(client.socket.get(), messages_.data(), count, 0));
+      static_cast<void>(sendmmsg(client.socket.number(), messages_.data(), count, 0));
       count = 0;
     }
   }
@@ -100,7 +100,7 @@ void UdpLoad::on_ready(ClientIndex index, std::uint32_t) {
 std::size_t UdpLoad::receive(Client& client) {
   lengths_.clear();
   if (buffers_.size() == 1) {
-    const ssize_t got = recv(client.socket.get(), buffers_[0].data(), buffers_[0].size(), 0);
+    const ssize_t got = recv(client.socket.number(), buffers_[0].data(), buffers_[0].size(), 0);
     if (got >= 0) {  // an error (nobody listens there) is a lost datagram
       lengths_.push_back(static_cast<unsigned>(got));
     }
@@ -112,7 +112,7 @@ std::size_t UdpLoad::receive(Client& client) {
     messages_[i].msg_hdr.msg_iov = &pieces_[i];
     messages_[i].msg_hdr.msg_iovlen = 1;
   }
-  const int count = recvmmsg(client.socket.get(), messages_.data(),
+  const int count = recvmmsg(client.socket.number(), messages_.data(),
                              static_cast<unsigned>(buffers_.size()), 0, nullptr);
   for (int i = 0; i < count; ++i) {  // accept() may send, and so reuse messages_
     lengths_.push_back(messages_[static_cast<std::size_t>(i)].msg_len);

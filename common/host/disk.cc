@@ -11,31 +11,14 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "common/host/descriptor.h"
+
 namespace kv::host {
 namespace {
 
 std::error_code last_error() {
   return {errno, std::generic_category()};
 }
-
-/// A descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (number_ >= 0) {
-      ::close(number_);  // whatever had to survive was synced before
-    }
-  }
-
-  bool open() const { return number_ >= 0; }
-  int number() const { return number_; }
-
- private:
-  int number_;
-};
 
 class SystemFile final : public File {
  public:

@@ -21,15 +21,15 @@ class Quiet {
   Quiet() {
     std::fflush(stdout);
     const load::Descriptor nowhere{open("/dev/null", O_WRONLY | O_CLOEXEC)};
-    dup2(nowhere.get(), STDOUT_FILENO);
-    dup2(nowhere.get(), STDERR_FILENO);
+    dup2(nowhere.number(), STDOUT_FILENO);
+    dup2(nowhere.number(), STDERR_FILENO);
   }
   Quiet(const Quiet&) = delete;
   Quiet& operator=(const Quiet&) = delete;
   ~Quiet() {
     std::fflush(stdout);
-    dup2(out_.get(), STDOUT_FILENO);
-    dup2(err_.get(), STDERR_FILENO);
+    dup2(out_.number(), STDOUT_FILENO);
+    dup2(err_.number(), STDERR_FILENO);
   }
 
  private:

@@ -71,15 +71,15 @@ TestServer::TestServer(Dialect dialect, Transport transport, Manners manners)
   const auto addresses = host::resolve({"127.0.0.1", 0, false}, type, host::Purpose::listen, why);
   check(addresses.size() == 1);
   socket_ = Descriptor{socket(AF_INET, type | SOCK_CLOEXEC, 0)};
-  check(bind(socket_.get(), addresses[0].get(), addresses[0].length) == 0);
-  check(transport == Transport::udp || listen(socket_.get(), SOMAXCONN) == 0);
-  port_ = host::address_of(socket_.get()).port();
+  check(bind(socket_.number(), addresses[0].get(), addresses[0].length) == 0);
+  check(transport == Transport::udp || listen(socket_.number(), SOMAXCONN) == 0);
+  port_ = host::address_of(socket_.number()).port();
   thread_ = std::thread{[this] { serve(); }};
 }
 
 TestServer::~TestServer() {
   const std::uint64_t one = 1;
-  check(::write(stop_.get(), &one, sizeof one) == sizeof one);
+  check(::write(stop_.number(), &one, sizeof one) == sizeof one);
   thread_.join();
 }
 
@@ -89,9 +89,9 @@ Target TestServer::target() const {
 
 void TestServer::serve() {
   while (true) {
-    std::vector<pollfd> waiting{{stop_.get(), POLLIN, 0}, {socket_.get(), POLLIN, 0}};
+    std::vector<pollfd> waiting{{stop_.number(), POLLIN, 0}, {socket_.number(), POLLIN, 0}};
     for (const Connection& connection : open_) {
-      waiting.push_back({connection.socket.get(), POLLIN, 0});
+      waiting.push_back({connection.socket.number(), POLLIN, 0});
     }
     check(poll(waiting.data(), waiting.size(), -1) > 0);
     if (waiting[0].revents != 0) {
@@ -111,10 +111,10 @@ void TestServer::serve() {
 }
 
 void TestServer::on_connection() {
-  Descriptor socket{accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-  if (socket.is_open()) {
+  Descriptor socket{accept4(socket_.number(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (socket.open()) {
     const int on = 1;
-    check(setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
+    check(setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0);
     ++connections_;
     open_.push_back({std::move(socket), {}});
   }
@@ -126,7 +126,7 @@ void TestServer::on_datagram() {
   from.length = sizeof from.storage;
   auto* const address = reinterpret_cast<sockaddr*>(&from.storage);
   const ssize_t got =
-      recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, address, &from.length);
+      recvfrom(socket_.number(), buffer.data(), buffer.size(), 0, address, &from.length);
   if (got < 0) {
     return;
   }
@@ -142,14 +142,14 @@ void TestServer::on_datagram() {
   const Bytes whole = Bytes{header} + text;
   const bool again = is_turn(requests_, manners_.twice_every);
   for (int i = 0; i < (again ? 2 : 1); ++i) {
-    check(sendto(socket_.get(), whole.data(), whole.size(), 0, from.get(), from.length) > 0);
+    check(sendto(socket_.number(), whole.data(), whole.size(), 0, from.get(), from.length) > 0);
   }
 }
 
 /// False if the connection is to be closed.
 bool TestServer::on_input(Connection& connection) {
   char buffer[4096];
-  const ssize_t got = recv(connection.socket.get(), buffer, sizeof buffer, 0);
+  const ssize_t got = recv(connection.socket.number(), buffer, sizeof buffer, 0);
   if (got <= 0) {
     return false;
   }
@@ -169,7 +169,7 @@ bool TestServer::answer_all(Connection& connection) {
     if (is_turn(requests_, manners_.twice_every)) {
       text += text;
     }
-    if (close || !write(connection.socket.get(), text)) {
+    if (close || !write(connection.socket.number(), text)) {
       return false;
     }
   }

@@ -1,9 +1,11 @@
 // A file descriptor that is closed at its end.
 #pragma once
 
+#include <unistd.h>
+
 #include <utility>
 
-namespace kv::sockets {
+namespace kv::host {
 
 class Descriptor {
  public:
@@ -18,10 +20,14 @@ class Descriptor {
 
   int number() const { return number_; }
   bool open() const { return number_ >= 0; }
-  void close();
+  void close() {
+    if (open()) {
+      ::close(std::exchange(number_, -1));
+    }
+  }
 
  private:
   int number_ = -1;
 };
 
-}  // namespace kv::sockets
+}  // namespace kv::host
