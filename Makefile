@@ -64,7 +64,7 @@ ARCHIVES := $(foreach l,$(LINK_ORDER),$(if $(filter $l/%,$(LIBRARY_SOURCES)),$(B
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(filter-out 0,$(MAKELEVEL)),)  # a make within a make shares the outer one's jobs
 MAKEFLAGS += -j$(shell nproc)
 endif
 
