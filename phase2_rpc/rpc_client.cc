@@ -77,7 +77,7 @@ struct RpcClient::Impl {
   void write_rest(std::size_t done);
 
   // Calls.
-  bool post(std::unique_ptr<Pending> pending);
+  bool post(std::unique_ptr<Pending>& pending);
   void take_mail();
   void admit(std::unique_ptr<Pending> pending);
   void send(std::unique_ptr<Pending> pending);
@@ -315,13 +315,12 @@ void RpcClient::Impl::write_rest(std::size_t done) {
 
 // --- calls ---------------------------------------------------------------------------------------
 
-/// From any thread. Mail is bounded for calls without an answer only: they alone have no
-/// deadline that would end the wait.
-bool RpcClient::Impl::post(std::unique_ptr<Pending> pending) {
+/// From any thread. False, and `pending` is still the caller's, if too much mail waits.
+bool RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
   bool wake = false;
   {
     const std::lock_guard lock{mutex};
-    if (pending->one_way && mail.size() >= options.core.calls_in_flight_max) {
+    if (mail.size() >= options.core.calls_in_flight_max) {
       return false;
     }
     mail.push_back(std::move(pending));
@@ -507,15 +506,18 @@ const std::string& RpcClient::why_unusable() const {
 }
 
 void RpcClient::call(Request request, Duration patience, Done done) {
-  impl_->post(std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
-                                        std::move(done), BackOff{impl_->options.back_off}));
+  auto pending = std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
+                                           std::move(done), BackOff{impl_->options.back_off});
+  if (!impl_->post(pending)) {
+    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+  }
 }
 
 bool RpcClient::notify(Request request) {
   auto pending = std::make_unique<Pending>(*impl_, std::move(request), never, nullptr,
                                            BackOff{impl_->options.back_off});
   pending->one_way = true;
-  return impl_->post(std::move(pending));
+  return impl_->post(pending);
 }
 
 std::future<CallResult> RpcClient::call_soon(Request request, Duration patience) {

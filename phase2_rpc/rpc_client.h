@@ -82,7 +82,8 @@ class RpcClient {
   const std::string& why_unusable() const;
 
   /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
-  /// reconnecting included): then with deadline_exceeded.
+  /// reconnecting included): then with deadline_exceeded. If as many calls as may be in flight wait
+  /// to be looked at, it runs in here, with resource_exhausted and not executed.
   void call(Request request, Duration patience, Done done);
   /// Wants no answer, and does not learn whether it arrived: it is dropped if there is no
   /// connection, or too much in flight. False if too many calls wait to be looked at.

@@ -220,6 +220,24 @@ BOOST_AUTO_TEST_CASE(a_call_to_nobody_ends_at_its_deadline) {
   BOOST_TEST((answered.result.code == Code::deadline_exceeded));
 }
 
+BOOST_AUTO_TEST_CASE(calls_that_nobody_looks_at_yet_are_bounded_too) {
+  RpcClient::Options options{.servers = {{.host = "127.0.0.1", .port = 1}},
+                             .drive = RpcClient::Drive::caller,
+                             .core = {.calls_in_flight_max = 2}};
+  std::vector<CallResult> ended;
+  {
+    RpcClient client{options, ignore};
+    for (int i = 0; i < 3; ++i) {
+      client.call(RpcClient::request_of(echo, Text{}, {}), 1s,
+                  [&](CallResult&& result) { ended.push_back(std::move(result)); });
+    }
+    BOOST_REQUIRE(ended.size() == 1);
+    BOOST_TEST((ended[0].code == Code::resource_exhausted));
+    BOOST_TEST((ended[0].executed == Executed::no));
+  }
+  BOOST_TEST(ended.size() == 3U);  // the others end with the client
+}
+
 BOOST_AUTO_TEST_CASE(a_server_that_stops_finishes_what_runs_and_refuses_what_comes) {
   World world;
   RpcClient client{world.to_server(), ignore};
