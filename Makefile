@@ -37,6 +37,15 @@ SYSTEM_LIBRARIES := -lspdlog -lfmt -levent_pthreads -levent_core -levent_extra -
 PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             tcp_client:phase1_sockets/tcp_client_main.cc \
             udp_client:phase1_sockets/udp_client_main.cc \
+            rpc_client:phase2_rpc/rpc_client_main.cc \
+            phase2_server:phase2_rpc/server_main.cc \
+            phase3_server:phase3_2pc/server_main.cc \
+            phase4_server:phase4_paxos/server_main.cc \
+            phase5_server:phase5_raft/server_main.cc \
+            phase3_sim:phase3_2pc/sim_main.cc \
+            phase4_sim:phase4_paxos/sim_main.cc \
+            phase5_sim:phase5_raft/sim_main.cc \
+            cs3700_replica:phase5_raft/cs3700_main.cc \
             quintet:tools/quintet_main.cc \
             trivial_sim:tools/trivial_sim_main.cc \
             bench_sim:tools/bench_sim_main.cc \
