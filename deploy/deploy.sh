@@ -28,10 +28,10 @@ start_process() {
   local pid deadline=$((SECONDS + QUINTET_PATIENCE_S)) out=$QUINTET_STATE/server.out
   "$root/tools/setup.sh" build
   make -s -C "$root" phase1_sockets
-  mkdir -p "$QUINTET_STATE" "$QUINTET_LOGS"
+  make_folders "$QUINTET_STATE"
   : >"$out"
   setsid "$bin/phase1_server" \
-    --tcp "$QUINTET_HOST:$QUINTET_TCP" --udp "$QUINTET_HOST:$QUINTET_UDP" \
+    --tcp "$(endpoint "$QUINTET_TCP")" --udp "$(endpoint "$QUINTET_UDP")" \
     --log "$QUINTET_LOGS/server-1.log" >"$out" 2>"$QUINTET_STATE/server.err" </dev/null &
   pid=$!
   remember "$QUINTET_SERVER" "$pid"
@@ -48,15 +48,15 @@ start_process() {
 
 start_docker() {
   docker build -q -t "$QUINTET_IMAGE" -f "$root/deploy/Dockerfile" "$root" >/dev/null
-  mkdir -p "$QUINTET_LOGS"
+  make_folders
   local user
   user=$(container_user)
   docker network create --label "$label" "$QUINTET_NETWORK" >/dev/null
   docker run -d --name "$QUINTET_SERVER" --label "$label" --network "$QUINTET_NETWORK" \
     --user "$user" --read-only --cap-drop ALL --security-opt no-new-privileges \
     -v "$QUINTET_LOGS:/quintet/logs" -e QUINTET_TCP="$QUINTET_TCP" -e QUINTET_UDP="$QUINTET_UDP" \
-    -p "$QUINTET_HOST:$QUINTET_TCP:$QUINTET_TCP/tcp" \
-    -p "$QUINTET_HOST:$QUINTET_UDP:$QUINTET_UDP/udp" \
+    -p "$(endpoint "$QUINTET_TCP"):$QUINTET_TCP/tcp" \
+    -p "$(endpoint "$QUINTET_UDP"):$QUINTET_UDP/udp" \
     "$QUINTET_IMAGE" >/dev/null
   local deadline=$((SECONDS + QUINTET_PATIENCE_S))
   until docker logs "$QUINTET_SERVER" 2>/dev/null | grep -q '^ready '; do

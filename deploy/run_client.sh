@@ -19,11 +19,12 @@ case ${3^^} in
 esac
 [[ $name =~ ^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$ ]] ||
   fail "'$name' is no name: 1 to 40 of A-Z a-z 0-9 _ -, a letter or digit first"
+[[ $name != server-[0-9]* ]] || fail "'$name' is the name of a server's log: take another"
 [ "$name" != "$QUINTET_SERVER" ] || fail "'$name' is the server's name"
 
 run_process() {
   [ -x "$bin/$program" ] || fail "$program is not built: run deploy/deploy.sh first"
-  mkdir -p "$QUINTET_STATE" "$QUINTET_LOGS"
+  make_folders "$QUINTET_STATE"
   local other
   if other=$(running "$name"); then
     fail "a client named $name runs already, as process $other"
@@ -35,7 +36,7 @@ run_process() {
 run_docker() {
   local terminal=-i
   [ ! -t 0 ] || terminal=-it
-  mkdir -p "$QUINTET_LOGS"
+  make_folders
   local user
   user=$(container_user)
   exec docker run --rm "$terminal" --name "$name" --label "$label" --network "$QUINTET_NETWORK" \

@@ -26,9 +26,30 @@ fail() {
 # Prints docker or process.
 mode() {
   case $QUINTET_MODE in
-    docker | process) echo "$QUINTET_MODE" ;;
+    docker)
+      docker info >/dev/null 2>&1 ||
+        fail "QUINTET_MODE is docker, but no Docker engine answers: start one, or take process"
+      echo docker ;;
+    process) echo process ;;
     auto) if docker info >/dev/null 2>&1; then echo docker; else echo process; fi ;;
     *) fail "QUINTET_MODE is '$QUINTET_MODE': take docker, process or auto" ;;
+  esac
+}
+
+# Makes the folders of logs and state, or says which cannot be written.
+make_folders() {
+  local folder
+  for folder in "$QUINTET_LOGS" "$@"; do
+    { mkdir -p "$folder" && [ -w "$folder" ]; } 2>/dev/null ||
+      fail "the folder $folder cannot be written: set QUINTET_LOGS and QUINTET_STATE to others"
+  done
+}
+
+# endpoint PORT: this machine's address with a port, as the server's flags want it.
+endpoint() {
+  case $QUINTET_HOST in
+    *:*) echo "[$QUINTET_HOST]:$1" ;;
+    *) echo "$QUINTET_HOST:$1" ;;
   esac
 }
 

@@ -34,7 +34,28 @@ void InboxBase::wake() {
   [[maybe_unused]] const auto written = ::write(loop_.wake_.number(), &one, sizeof one);
 }
 
+namespace {
+
+/// Takes so many and gives them back.
+bool has_descriptors(std::size_t count) {
+  std::vector<Descriptor> taken;
+  while (taken.size() < count) {
+    taken.emplace_back(::eventfd(0, EFD_CLOEXEC));
+    if (!taken.back().open()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
 std::unique_ptr<EventLoop> EventLoop::open(std::string& why) {
+  if (!has_descriptors(descriptors_max)) {
+    why = std::string{"no descriptors for an event loop: "} + std::strerror(errno) +
+          "; raise the limit (ulimit -n) or take fewer --threads";
+    return nullptr;
+  }
   std::unique_ptr<event_config, decltype(&event_config_free)> config{event_config_new(),
                                                                      &event_config_free};
   std::unique_ptr<EventLoop> loop{new EventLoop};

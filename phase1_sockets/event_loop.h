@@ -63,7 +63,11 @@ class InboxBase {
 /// Used from its own thread, but for what says otherwise.
 class EventLoop {
  public:
-  /// Nothing, and a reason in `why`, if the kernel refuses a descriptor.
+  /// What a loop and its alarms take at most.
+  static constexpr std::size_t descriptors_max = 16;
+
+  /// Nothing, and a reason in `why`, if the kernel has not so many descriptors left: whoever makes
+  /// an Alarm later need not fear for its own.
   static std::unique_ptr<EventLoop> open(std::string& why);
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;

@@ -208,6 +208,9 @@ void FrontDoor::stop() {
     thread.join();
   }
   threads_.clear();
+  for (const auto& station : stations_) {
+    station->lane.log.flush();  // so that the line below is the last
+  }
   stations_.front()->lane.log.write(Level::info, "event=stopped");
 }
 

@@ -36,16 +36,21 @@ void answer(evhttp_request* request, int code, const char* reason, const char* t
   evhttp_add_header(headers, "Content-Type", type);
   evhttp_add_header(headers, "Cache-Control", "no-store");
   evhttp_add_header(headers, "Connection", "close");
-  evbuffer_add(evhttp_request_get_output_buffer(request), body.data(), body.size());
+  if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD) {  // libevent would send a body
+    evhttp_add_header(headers, "Content-Length", std::to_string(body.size()).c_str());
+  } else {
+    evbuffer_add(evhttp_request_get_output_buffer(request), body.data(), body.size());
+  }
   evhttp_send_reply(request, code, reason, nullptr);
 }
 
 constexpr char plain_text[] = "text/plain; charset=utf-8";
 
 void answer_page(evhttp_request* request, const HttpPages& pages) {
-  if (evhttp_request_get_command(request) != EVHTTP_REQ_GET) {
-    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET");
-    answer(request, HTTP_BADMETHOD, "Method Not Allowed", plain_text, "only GET\n");
+  const evhttp_cmd_type method = evhttp_request_get_command(request);
+  if (method != EVHTTP_REQ_GET && method != EVHTTP_REQ_HEAD) {
+    evhttp_add_header(evhttp_request_get_output_headers(request), "Allow", "GET, HEAD");
+    answer(request, HTTP_BADMETHOD, "Method Not Allowed", plain_text, "only GET and HEAD\n");
     return;
   }
   const char* path_text = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
@@ -67,6 +72,9 @@ void answer_page(evhttp_request* request, const HttpPages& pages) {
 /// A listening socket on the first of the endpoint's addresses that takes one; or -1.
 int open_listener(const host::Endpoint& endpoint, std::string& why) {
   const auto addresses = host::resolve(endpoint, SOCK_STREAM, host::Purpose::listen, why);
+  if (addresses.empty()) {
+    why.insert(0, "--http: ");
+  }
   for (const host::SocketAddress& address : addresses) {
     const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int yes = 1;

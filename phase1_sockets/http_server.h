@@ -1,7 +1,7 @@
 // What operators ask a server over HTTP: /metrics (Prometheus), /status (JSON) and /healthz.
 //
-// Read-only and small on purpose: GET alone, every connection closes after its answer, and a
-// connection has one deadline from accept to close, so that neither a client that drips its
+// Read-only and small on purpose: GET and HEAD alone, every connection closes after its answer, and
+// a connection has one deadline from accept to close, so that neither a client that drips its
 // request nor one that does not read can hold it. At the limit of connections the listener rests
 // and the kernel's backlog holds the others.
 #pragma once

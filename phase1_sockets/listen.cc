@@ -49,10 +49,20 @@ Descriptor try_udp(const host::SocketAddress& address, bool first) {
   return ready ? std::move(socket) : Descriptor{};
 }
 
+std::vector<host::SocketAddress> addresses_of(const host::Endpoint& endpoint, int type,
+                                              std::string_view flag, std::string& why) {
+  std::vector<host::SocketAddress> addresses =
+      host::resolve(endpoint, type, host::Purpose::listen, why);
+  if (addresses.empty()) {
+    why.insert(0, std::string{flag}.append(": "));
+  }
+  return addresses;
+}
+
 }  // namespace
 
 Descriptor listen_tcp(const host::Endpoint& endpoint, std::string& why) {
-  for (const auto& address : host::resolve(endpoint, SOCK_STREAM, host::Purpose::listen, why)) {
+  for (const auto& address : addresses_of(endpoint, SOCK_STREAM, "--tcp", why)) {
     if (Descriptor socket = try_tcp(address); socket.open()) {
       return socket;
     }
@@ -64,7 +74,7 @@ Descriptor listen_tcp(const host::Endpoint& endpoint, std::string& why) {
 std::vector<Descriptor> bind_udp(const host::Endpoint& endpoint, std::size_t count,
                                  std::string& why) {
   std::vector<Descriptor> sockets;
-  for (const auto& address : host::resolve(endpoint, SOCK_DGRAM, host::Purpose::listen, why)) {
+  for (const auto& address : addresses_of(endpoint, SOCK_DGRAM, "--udp", why)) {
     Descriptor first = try_udp(address, true);
     if (first.open()) {
       sockets.push_back(std::move(first));

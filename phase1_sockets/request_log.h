@@ -42,6 +42,9 @@ class RequestLog {
   /// Any other line.
   void write(Level level, std::string_view fields);
 
+  /// Gives all lines out now. When its loop's thread is over, any thread may.
+  void flush() { writer_.flush(); }
+
  private:
   void begin(std::string_view event, const Speaker& who, std::uint64_t number,
              const Origin& origin);

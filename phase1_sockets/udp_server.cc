@@ -56,7 +56,7 @@ ByteView without_line_end(ByteView datagram) {
 
 bool is_an_answer(ByteView text) {
   wire::LineAnswer answer;
-  return text == wire::legacy_malformed_answer || wire::parse_line_answer(text, answer);
+  return wire::is_legacy_answer(text) || wire::parse_line_answer(text, answer);
 }
 
 }  // namespace

@@ -3,6 +3,10 @@
 # side_by_side.sh CLIENT.log SERVER.log SEQUENCE…, the numbers in the client's own counting. If the
 # client ran several times, its last run.
 set -eu
+if [ $# -lt 3 ]; then
+  echo "Usage: side_by_side.sh CLIENT.log SERVER.log SEQUENCE..." >&2
+  exit 2
+fi
 client=$1
 server=$2
 shift 2

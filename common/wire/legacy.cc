@@ -103,4 +103,10 @@ void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply
   }
 }
 
+bool is_legacy_answer(ByteView text) {
+  constexpr ByteView beginnings[] = {"Stored ",  "Retrieved ", "Deleted ",     "Key not found",
+                                     "Not done", "Perhaps ",   "Invalid comma"};
+  return std::ranges::any_of(beginnings, [text](ByteView each) { return text.starts_with(each); });
+}
+
 }  // namespace kv::wire

@@ -38,4 +38,7 @@ inline constexpr std::size_t legacy_text_bytes_least = key_bytes_max + 100;
 /// The answer to what is no request.
 inline constexpr ByteView legacy_malformed_answer = "Invalid command";
 
+/// Whether `text` may be an answer of this wire. No request can be one.
+bool is_legacy_answer(ByteView text);
+
 }  // namespace kv::wire

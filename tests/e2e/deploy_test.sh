@@ -15,6 +15,14 @@ capture deploy/run_client.sh alice 1111 SCTP
 sentence 'an unknown protocol is exit 1' is "$status" 1
 capture deploy/run_client.sh ../alice 1111 TCP
 sentence 'a name that is a path is refused' is "$status" 1
+capture deploy/run_client.sh server-1 1111 TCP
+sentence "a client cannot have the name of the server's log" is "$status" 1
+QUINTET_LOGS=/proc/nowhere capture deploy/run_client.sh alice 1111 TCP
+sentence 'a folder that cannot be written is one clear line' \
+  grep -q 'the folder /proc/nowhere cannot be written' "$scratch/err"
+QUINTET_MODE=docker PATH="$scratch/none:/usr/bin:/bin" capture deploy/deploy.sh cleanup-only
+sentence 'asking for containers without an engine is one clear line' \
+  grep -q 'no Docker engine answers' "$scratch/err"
 capture deploy/deploy.sh twice
 sentence 'an unknown argument of deploy.sh is exit 1' is "$status" 1
 capture deploy/deploy.sh cleanup-only

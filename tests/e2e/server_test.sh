@@ -33,6 +33,12 @@ sentence 'a server listens on IPv6' start_server "$server" --tcp '[::1]:0' --udp
 sentence 'and answers there' equals "$(ask "$tcp_host" "$tcp_port" 'PING')" OK
 stop_server INT
 sentence 'SIGINT drains and exits 0' [ "$status" -eq 0 ]
+few_descriptors() { (ulimit -n 12 && exec "$server" --tcp 0 --udp off --log "$scratch/few.log"); }
+sentence 'too few descriptors at the start are one line on standard error and exit 1' \
+  fails_in_one_line bash -c "$(declare -f few_descriptors); server=$server scratch=$scratch; few_descriptors"
+sentence 'a host that does not exist is told with its flag' \
+  fails_in_one_line "$server" --tcp no-such-host.invalid:0 --udp off --log "$scratch/other.log"
+sentence 'so that one knows where to look' grep -q -- '--tcp: ' "$scratch/err"
 sentence 'a log that cannot be opened is one line on standard error and exit 1' \
   fails_in_one_line "$server" --tcp 0 --udp off --log "$scratch"
 

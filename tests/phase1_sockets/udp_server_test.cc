@@ -93,6 +93,16 @@ BOOST_AUTO_TEST_CASE(with_legacy_bare_text_is_answered_in_its_own_words) {
   BOOST_TEST(client.ask("@c.1 GET key") == "@c.1 NOT_FOUND\n");
 }
 
+BOOST_AUTO_TEST_CASE(with_legacy_too_what_is_an_answer_itself_is_not_answered) {
+  DoorWorld world{FrontDoorOptions{.udp_legacy = true}};
+  UdpTalk client{world.door->udp()};
+  for (const char* answer : {"Stored k -> v", "Retrieved k -> v", "Deleted k", "Key not found",
+                             "Not done: why", "Perhaps done, perhaps not: why"}) {
+    client.send(answer);
+  }
+  BOOST_TEST(client.ask("nonsense") == "Invalid command");  // the first that is answered
+}
+
 BOOST_AUTO_TEST_CASE(late_answers_go_to_whom_they_belong) {
   PatientService service;
   DoorWorld world{&service, FrontDoorOptions{.udp_legacy = true}};
