@@ -75,11 +75,12 @@ class StoreReplica final : public Replica {
   }
   void tick(Instant, Effects&) override {}
   Instant wake_at() const override { return never; }
-  void begin_snapshot() override {
+  bool begin_snapshot() override {
     watch_.snapshot_open = true;
     const auto start = Clock::now();
     store_.begin_snapshot();
     watch_.step(start);
+    return true;
   }
   Bytes next_snapshot_piece() override {
     const auto start = Clock::now();
@@ -120,7 +121,8 @@ class Bench {
     const auto begin = Clock::now();
     host_ = host::ReplicaHost::start(
         std::make_unique<StoreReplica>(watch_), disk_, *transport_, *log_,
-        {.directory = directory_, .snapshot_every_bytes = items_ * (value_bytes + 16)}, why);
+        {.self = {1}, .directory = directory_, .snapshot_every_bytes = items_ * (value_bytes + 16)},
+        why);
     if (!host_) {
       std::fprintf(stderr, "bench_replica_host: %s\n", why.c_str());
       std::exit(EXIT_FAILURE);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -34,7 +35,9 @@ class ReplicaHost::Core {
         transport_(transport),
         options_(std::move(options)),
         inbox_({options_.requests_max, options_.request_bytes_max, options_.message_bytes_max}),
-        writer_(log) {}
+        writer_(log) {
+    check(options_.self != NodeId{});
+  }
   Core(const Core&) = delete;
   Core& operator=(const Core&) = delete;
   ~Core() { stop(); }
@@ -73,11 +76,14 @@ class ReplicaHost::Core {
   void give_requests();
   void settle();
   void release_durable();
+  void dispatch(std::vector<Send>& sends);
   void answer_all(std::vector<Answer>& answers);
   void answer(RequestId id, const Reply& reply);
   void end_patience();
   void refuse_rest();
   void go_on_with_snapshot();
+  bool snapshot_due() const;
+  void begin_snapshot();
   void pull_piece();
   void look_at_room();
   bool drained() const;
@@ -99,6 +105,7 @@ class ReplicaHost::Core {
   Instant now_{};
   Instant log_due_ = never;
   ReplicaInbox::Batch input_;
+  std::deque<Bytes> own_messages_;  // of the Replica to itself, that may be given to it
   std::deque<WaitingMessage> messages_;
   std::deque<Held> held_;
   std::unordered_map<RequestId, Open> open_;
@@ -116,6 +123,7 @@ class ReplicaHost::Core {
   std::uint64_t snapshot_record_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;
   Instant snapshot_not_before_{};
+  std::optional<Instant> snapshot_refused_since_;  // by the Replica, or since it was last noted
 };
 
 // --- recovery ------------------------------------------------------------------------------------
@@ -257,7 +265,8 @@ bool ReplicaHost::Core::more_to_do_now() const {
   if (snapshot_ == Snapshot::pulling && taker_->wants_piece()) {
     return true;
   }
-  return !backlogged_ && (!messages_.empty() || (!held_.empty() && room_ != Journal::Room::wait));
+  return !backlogged_ && (!own_messages_.empty() || !messages_.empty() ||
+                          (!held_.empty() && room_ != Journal::Room::wait));
 }
 
 Instant ReplicaHost::Core::sleep_until() const {
@@ -268,6 +277,9 @@ Instant ReplicaHost::Core::sleep_until() const {
   if (!patience_ends_.empty()) {
     until = std::min(until, patience_ends_.front().first);
   }
+  if (snapshot_ == Snapshot::none && snapshot_due()) {
+    until = std::min(until, snapshot_not_before_);
+  }
   return until;
 }
 
@@ -275,8 +287,8 @@ void ReplicaHost::Core::step() {
   release_durable();
   look_at_room();
   give_messages();
-  give_tick();
   give_requests();
+  give_tick();
   settle();
   end_patience();
   go_on_with_snapshot();
@@ -300,6 +312,10 @@ void ReplicaHost::Core::look_at_room() {
 }
 
 void ReplicaHost::Core::give_messages() {
+  while (!own_messages_.empty() && !backlogged_) {
+    replica_->receive(now_, options_.self, own_messages_.front(), effects_);
+    own_messages_.pop_front();
+  }
   std::size_t bytes = 0;
   while (!messages_.empty() && !backlogged_ && bytes < bytes_a_turn_max) {
     const WaitingMessage& message = messages_.front();
@@ -307,12 +323,6 @@ void ReplicaHost::Core::give_messages() {
     message_bytes_used_ += message.message.size();
     bytes += message.message.size() + 1;
     messages_.pop_front();
-  }
-}
-
-void ReplicaHost::Core::give_tick() {
-  if (!backlogged_ && now_ >= replica_->wake_at()) {
-    replica_->tick(now_, effects_);
   }
 }
 
@@ -340,6 +350,12 @@ void ReplicaHost::Core::give_requests() {
   }
 }
 
+void ReplicaHost::Core::give_tick() {
+  if (!backlogged_ && now_ >= replica_->wake_at()) {
+    replica_->tick(now_, effects_);
+  }
+}
+
 /// Sees to all effects of this turn: the rule "records before messages" is kept here.
 void ReplicaHost::Core::settle() {
   for (const Note& each : effects_.notes) {
@@ -354,9 +370,7 @@ void ReplicaHost::Core::settle() {
   std::vector<Send> later{std::make_move_iterator(waits),
                           std::make_move_iterator(effects_.sends.end())};
   effects_.sends.erase(waits, effects_.sends.end());
-  if (!effects_.sends.empty()) {
-    transport_.send(effects_.sends);
-  }
+  dispatch(effects_.sends);
   if (!later.empty() || !effects_.answers.empty()) {
     withheld_.push_back({journal_->next_record(), std::move(later), std::move(effects_.answers)});
   }
@@ -369,10 +383,22 @@ void ReplicaHost::Core::release_durable() {
   while (!withheld_.empty() && withheld_.front().records <= durable) {
     Withheld released = std::move(withheld_.front());
     withheld_.pop_front();
-    if (!released.sends.empty()) {
-      transport_.send(released.sends);
-    }
+    dispatch(released.sends);
     answer_all(released.answers);
+  }
+}
+
+/// To the peers, and to the Replica itself in its next turn.
+void ReplicaHost::Core::dispatch(std::vector<Send>& sends) {
+  std::erase_if(sends, [this](Send& send) {
+    const bool own = send.to == options_.self;
+    if (own) {
+      own_messages_.push_back(std::move(send.message));
+    }
+    return own;
+  });
+  if (!sends.empty()) {
+    transport_.send(sends);
   }
 }
 
@@ -433,13 +459,8 @@ void ReplicaHost::Core::flush_log() {
 void ReplicaHost::Core::go_on_with_snapshot() {
   switch (snapshot_) {
     case Snapshot::none:
-      if (bytes_since_snapshot_ >= options_.snapshot_every_bytes && stop_by_ == never &&
-          now_ >= snapshot_not_before_) {
-        snapshot_record_ = journal_->next_record();
-        bytes_since_snapshot_ = 0;
-        replica_->begin_snapshot();
-        taker_->begin(snapshot_record_);
-        snapshot_ = Snapshot::pulling;
+      if (snapshot_due() && now_ >= snapshot_not_before_) {
+        begin_snapshot();
       }
       return;
     case Snapshot::pulling:
@@ -471,6 +492,30 @@ void ReplicaHost::Core::go_on_with_snapshot() {
                                                   .add("why", done ? "done" : "the disk is full"));
       return;
   }
+}
+
+bool ReplicaHost::Core::snapshot_due() const {
+  return bytes_since_snapshot_ >= options_.snapshot_every_bytes && stop_by_ == never;
+}
+
+void ReplicaHost::Core::begin_snapshot() {
+  if (!replica_->begin_snapshot()) {
+    snapshot_not_before_ = now_ + options_.snapshot_ask_again;
+    snapshot_refused_since_ = snapshot_refused_since_.value_or(now_);
+    if (now_ - *snapshot_refused_since_ >= options_.snapshot_late) {
+      snapshot_refused_since_ = now_;
+      note(Level::warn, LogFields{}
+                            .add("event", "snapshot_late")
+                            .add("bytes", bytes_since_snapshot_)
+                            .add("why", "the replica says, not now; the journal grows meanwhile"));
+    }
+    return;
+  }
+  snapshot_refused_since_.reset();
+  snapshot_record_ = journal_->next_record();
+  bytes_since_snapshot_ = 0;
+  taker_->begin(snapshot_record_);
+  snapshot_ = Snapshot::pulling;
 }
 
 void ReplicaHost::Core::pull_piece() {

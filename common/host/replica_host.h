@@ -4,7 +4,7 @@
 // of effects of it, hands the batch's records to the journal and sends at once what need not wait
 // for them. The rest leaves when the journal says that these records are durable, in order, while
 // the Replica already works on the next batch. So a lone command waits for nobody, and a crowd
-// shares one sync.
+// shares one sync. What a Replica sends to itself does not leave this thread.
 //
 // What cannot be taken in is refused at once, with the reason; what was taken in is answered
 // within `patience`: unknown if the Replica had it by then, unavailable if not. When the disk is
@@ -29,6 +29,7 @@ namespace kv::host {
 class ReplicaHost final : public Service {
  public:
   struct Options {
+    NodeId self{};                 // this replica's; must be given
     std::string directory;         // of the journal and the snapshots
     std::uint64_t journal_id = 1;  // drawn by the caller; used if the directory is new
     Journal::Sync sync = Journal::Sync::always;
@@ -38,9 +39,11 @@ class ReplicaHost final : public Service {
     std::size_t requests_max = 64 * 1024;               // taken in and not answered
     std::size_t request_bytes_max = 64 * 1024 * 1024;   // taken in and not given to the Replica
     std::size_t message_bytes_max = 64 * 1024 * 1024;   // of peers, likewise; the rest is dropped
-    std::uint64_t snapshot_every_bytes = 256 * 1024 * 1024;  // of records
-    Duration snapshot_retry = std::chrono::seconds{10};      // after one that found no space
-    Duration full_retry = std::chrono::seconds{1};           // how often a full disk is tried
+    std::uint64_t snapshot_every_bytes = 256 * 1024 * 1024;        // of records
+    Duration snapshot_retry = std::chrono::seconds{10};            // after one that found no space
+    Duration snapshot_ask_again = std::chrono::milliseconds{100};  // when the Replica said no
+    Duration snapshot_late = std::chrono::seconds{10};  // it says no for so long: warn, each time
+    Duration full_retry = std::chrono::seconds{1};      // how often a full disk is tried
     /// See Journal::Options.
     std::function<void(const std::string&)> fatal = die_of_disk;
   };

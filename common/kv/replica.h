@@ -17,6 +17,10 @@
 
 namespace kv {
 
+/// To itself (`to` is the sender): comes back through receive(), once, in order with the others of
+/// its kind, when its step's records are durable (at once if not `after_records`). No network
+/// loses, repeats or delays it, and no limit drops it; it dies with the process. So a protocol
+/// learns that its own disk has something while it already tells others.
 struct Send {
   NodeId to;
   Bytes message;
@@ -57,6 +61,12 @@ struct Effects {
 ///
 /// A life begins with restore() of the newest snapshot's pieces, if there is one, then recover()
 /// of every record after it, in order; then start(); then everything else, in any order.
+///
+/// A host gives all messages that have come, then all requests, and then calls tick() if wake_at()
+/// is due; the effects of all that are one batch. So a protocol gathers in receive() and request(),
+/// lets wake_at() be `now`, and makes one message a peer of it in tick(): a crowd shares it, and a
+/// lone command waits for nobody. That is a matter of speed: it must be right in any other order,
+/// and with a tick() in a batch of its own, as the simulator calls it.
 class Replica {
  public:
   Replica() = default;
@@ -75,8 +85,9 @@ class Replica {
   virtual Instant wake_at() const = 0;
 
   /// Freezes an image of the state as it is now. It stands for every record given out before:
-  /// once its last piece is durable, those records may go. Only one is open at a time.
-  virtual void begin_snapshot() = 0;
+  /// once its last piece is durable, those records may go. Only one is open at a time. False, and
+  /// nothing has changed: not now (say, a peer is being sent an image). The host asks again.
+  virtual bool begin_snapshot() = 0;
   /// The next piece, at most about snapshot_piece_bytes_max long; empty when the last is out.
   /// Other calls may come in between: the image stays as it was at begin_snapshot().
   virtual Bytes next_snapshot_piece() = 0;

@@ -17,7 +17,10 @@ class JournalingReplica final : public Replica {
   void request(Instant now, RequestId id, const Command& command, Effects& out) override;
   void tick(Instant now, Effects& out) override;
   Instant wake_at() const override { return never; }
-  void begin_snapshot() override { machine_.begin_snapshot(); }
+  bool begin_snapshot() override {
+    machine_.begin_snapshot();
+    return true;
+  }
   Bytes next_snapshot_piece() override { return machine_.next_snapshot_piece(); }
   void check_invariants() const override;
 

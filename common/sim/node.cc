@@ -124,11 +124,11 @@ void Node::tell_message(std::uint32_t item) {
     return;
   }
   check(whole && stream.empty() && frame.to == self_);
-  if (!world_.network.open({frame.from, self_})) {
+  if (!envelope.own && !world_.network.open({frame.from, self_})) {
     ++world_.counts.messages_lost;  // cut while it was on its way
     return;
   }
-  if (world_.noting()) {
+  if (world_.noting() && !envelope.own) {
     world_.trace(self_, Level::debug,
                  wire::LogFields{}
                      .add("event", "receive")
@@ -207,7 +207,7 @@ void Node::ship() {
     if (send.after_records) {
       waiting.sends.push_back(std::move(send));
     } else {
-      world_.send(self_, send);
+      this->send(send);
     }
   }
   effects_.clear();
@@ -288,6 +288,14 @@ void Node::release() {
   }
 }
 
+void Node::send(const Send& send) {
+  if (send.to != self_) {
+    return world_.send(self_, send);
+  }
+  inbox_.push_back({.is_request = false, .item = world_.enclose(self_, send)});
+  plan_run();
+}
+
 /// False if the process died over it.
 bool Node::release_one(Waiting& waiting) {
   std::size_t left = 0;
@@ -296,7 +304,7 @@ bool Node::release_one(Waiting& waiting) {
     if (left++ == half && dies_at(CrashPoint::during_send)) {
       return false;
     }
-    world_.send(self_, send);
+    this->send(send);
   }
   for (const Answer& answer : waiting.answers) {
     if (left++ == half && dies_at(CrashPoint::during_send)) {

@@ -2,7 +2,8 @@
 // done with events.
 //
 // Input gathers until the node runs; then the replica is told all of it, and what it answers is
-// treated as common/kv/replica.h promises. Sends that need not wait leave at once. Records go to
+// treated as common/kv/replica.h promises. Sends that need not wait leave at once, those to itself
+// for its own next input. Records go to
 // the journal, one write and one sync for all that have gathered while the last sync ran. The
 // rest waits, in order, until the records given out before it are synced. Between any two of these
 // steps the process can be made to die.
@@ -32,6 +33,8 @@ namespace kv::sim {
 
 inline constexpr std::size_t inbox_max = 10'000;            // then what arrives is lost
 inline constexpr std::size_t waiting_requests_max = 5'000;  // then requests are refused
+/// A replica that puts its snapshots off for so long is noted, each time.
+inline constexpr Duration snapshot_late = std::chrono::seconds{1};
 
 class Node {
  public:
@@ -101,6 +104,7 @@ class Node {
   void try_held_sync();
   void release();
   bool release_one(Waiting& waiting);
+  void send(const Send& send);
   void plan_wake();
 
   // A life.
@@ -112,6 +116,7 @@ class Node {
 
   // A snapshot.
   void begin_snapshot_if_due();
+  void put_snapshot_off();
   void take_snapshot_piece();
   void keep_snapshot();
 
@@ -165,6 +170,8 @@ class Node {
   std::uint64_t snapshot_bytes_ = 0;              // of the last one, or the one being taken
   std::optional<std::uint64_t> snapshot_record_;  // of the one being taken
   bool snapshot_complete_ = false;                // its last piece is out
+  Instant snapshot_not_before_{};                 // the replica said: not now
+  std::optional<Instant> snapshot_refused_since_;
   std::vector<std::string> roles_to_start_;
 };
 

@@ -146,6 +146,8 @@ void Node::drop_memory() {
   ops_.clear();
   roles_to_start_.clear();
   snapshot_record_.reset();
+  snapshot_refused_since_.reset();
+  snapshot_not_before_ = {};
   run_planned_ = run_missed_ = syncing_ = sync_held_ = snapshot_complete_ = false;
   wake_planned_ = never;
   bytes_since_snapshot_ = snapshot_bytes_ = 0;
@@ -199,17 +201,31 @@ void Node::set_disk(DiskState state, std::uint32_t factor) {
 
 void Node::begin_snapshot_if_due() {
   const std::uint64_t after = scenario_.disk.snapshot_after;
-  if (!up() || snapshot_record_ || after == 0 ||
+  if (!up() || snapshot_record_ || after == 0 || world_.now() < snapshot_not_before_ ||
       bytes_since_snapshot_ < std::max(after, snapshot_bytes_)) {
     return;  // a large one is worth it only when much has changed
   }
-  replica_->begin_snapshot();
+  if (!replica_->begin_snapshot()) {
+    return put_snapshot_off();
+  }
+  snapshot_refused_since_.reset();
   snapshot_record_ = given_out_;
   snapshot_complete_ = false;
   bytes_since_snapshot_ = 0;
   snapshot_bytes_ = 0;
   snapshots_.begin(given_out_);
   schedule(EventKind::snapshot, random_.between(microseconds{20}, microseconds{500}));
+}
+
+/// Its next run after a while asks again.
+void Node::put_snapshot_off() {
+  ++world_.counts.snapshots_put_off;
+  snapshot_not_before_ = world_.now() + random_.between(microseconds{200}, microseconds{20'000});
+  snapshot_refused_since_ = snapshot_refused_since_.value_or(world_.now());
+  if (world_.now() - *snapshot_refused_since_ >= snapshot_late) {
+    snapshot_refused_since_ = world_.now();
+    note_event(Level::warn, "snapshot_late", "why", "the replica says, not now");
+  }
 }
 
 void Node::take_snapshot_piece() {

@@ -64,13 +64,28 @@ void World::send(NodeId from, const Send& send) {
   }
 }
 
-void World::deliver(NodeId from, const Send& send, std::uint64_t msg, const Fate& fate) {
+std::uint32_t World::enclose(NodeId from, const Send& send, std::uint64_t msg) {
   const std::uint32_t item = envelopes.take();
   Envelope& envelope = envelopes[item];
   envelope.frame.clear();
   wire::append_frame(envelope.frame,
                      {.from = from, .to = send.to, .msg = msg, .body = send.message});
   witness(envelope.frame);
+  envelope.flipped = false;
+  envelope.own = false;
+  return item;
+}
+
+std::uint32_t World::enclose(NodeId self, const Send& send) {
+  check(send.to == self);
+  const std::uint32_t item = enclose(self, send, ++last_msg_);
+  envelopes[item].own = true;
+  return item;
+}
+
+void World::deliver(NodeId from, const Send& send, std::uint64_t msg, const Fate& fate) {
+  const std::uint32_t item = enclose(from, send, msg);
+  Envelope& envelope = envelopes[item];
   envelope.flipped = fate.flipped;
   if (fate.flipped) {
     const std::uint64_t bit = random_.below(envelope.frame.size() * 8);

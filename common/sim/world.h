@@ -48,6 +48,7 @@ struct Counts {
   std::uint64_t records = 0;
   std::uint64_t syncs = 0;
   std::uint64_t snapshots = 0;
+  std::uint64_t snapshots_put_off = 0;  // the replica said: not now
   std::uint64_t crashes = 0;
   std::uint64_t torn_tails = 0;
   std::uint64_t refused_starts = 0;
@@ -68,6 +69,7 @@ struct Counts {
     visit("records", self.records);
     visit("syncs", self.syncs);
     visit("snapshots", self.snapshots);
+    visit("snapshots_put_off", self.snapshots_put_off);
     visit("crashes", self.crashes);
     visit("torn_tails", self.torn_tails);
     visit("refused_starts", self.refused_starts);
@@ -102,6 +104,7 @@ class Pool {
 struct Envelope {
   Bytes frame;
   bool flipped = false;
+  bool own = false;  // of a node to itself
 };
 
 /// A client's request on its way to a front door.
@@ -138,6 +141,8 @@ class World {
 
   /// A message leaves: it becomes the bytes of a frame, and the network decides what comes of it.
   void send(NodeId from, const Send& send);
+  /// A message of a node to itself, which no network touches: the envelope it is in.
+  std::uint32_t enclose(NodeId self, const Send& send);
   void answer(const Answer& answer);
   /// A client's request leaves for the front door of `to`.
   void ask(NodeId to, RequestId id, const Command& command);
@@ -165,6 +170,7 @@ class World {
   Counts counts;
 
  private:
+  std::uint32_t enclose(NodeId from, const Send& send, std::uint64_t msg);
   void deliver(NodeId from, const Send& send, std::uint64_t msg, const Fate& fate);
   Duration door_delay();
 

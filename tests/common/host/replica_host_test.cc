@@ -1,8 +1,11 @@
 #include "common/host/replica_host.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
 #include <mutex>
@@ -11,91 +14,10 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "common/host/memory_transport.h"
-#include "common/sim/journaling_replica.h"
-#include "tests/common/host/memory_disk.h"
+#include "tests/common/host/running_host.h"
 
 namespace kv {
 namespace {
-
-using host::MemoryDisk;
-using host::ReplicaHost;
-
-/// A Replica that does what a test says.
-class ScriptedReplica : public Replica {
- public:
-  std::function<void(RequestId, const Command&, Effects&)> on_request =
-      [](RequestId, const Command&, Effects&) {};
-  std::function<void(NodeId, ByteView, Effects&)> on_receive = [](NodeId, ByteView, Effects&) {};
-  std::function<void(Effects&)> on_tick = [](Effects&) {};
-  std::atomic<Instant> wakes_at = never;
-
-  void restore(ByteView) override {}
-  void recover(ByteView) override {}
-  void start(Instant, Effects&) override {}
-  void receive(Instant, NodeId from, ByteView message, Effects& out) override {
-    on_receive(from, message, out);
-  }
-  void request(Instant, RequestId id, const Command& command, Effects& out) override {
-    on_request(id, command, out);
-  }
-  void tick(Instant, Effects& out) override { on_tick(out); }
-  Instant wake_at() const override { return wakes_at; }
-  void begin_snapshot() override {}
-  Bytes next_snapshot_piece() override { return {}; }
-  void check_invariants() const override {}
-};
-
-Command put(const std::string& key, const std::string& value) {
-  return {.verb = Verb::put, .key = key, .value = value};
-}
-
-Command get(const std::string& key) {
-  return {.verb = Verb::get, .key = key};
-}
-
-/// One host with all it stands on.
-struct Running {
-  MemoryDisk& disk;
-  host::MemoryNetwork network;
-  std::unique_ptr<host::PeerTransport> transport = network.join({1});
-  std::string why;
-  std::unique_ptr<host::Log> log = host::Log::open({.path = "/dev/null"}, why);
-  std::mutex mutex;
-  std::string fatal;
-  std::unique_ptr<ReplicaHost> host;
-
-  explicit Running(MemoryDisk& the_disk) : disk(the_disk) {}
-  ~Running() { host.reset(); }
-
-  ReplicaHost::Options options() {
-    return {.directory = "d",
-            .segment_bytes = 64 * 1024,
-            .snapshot_every_bytes = UINT64_MAX,
-            .full_retry = std::chrono::milliseconds{1},
-            .fatal = [this](const std::string& what) {
-              const std::lock_guard lock{mutex};
-              fatal = what;
-            }};
-  }
-
-  bool start(std::unique_ptr<Replica> replica, ReplicaHost::Options with) {
-    host = ReplicaHost::start(std::move(replica), disk, *transport, *log, std::move(with), why);
-    return host != nullptr;
-  }
-  bool start() { return start(std::make_unique<sim::JournalingReplica>(), options()); }
-
-  std::future<Reply> submit(const Command& command) {
-    auto promise = std::make_shared<std::promise<Reply>>();
-    host->submit(command, [promise](const Reply& reply) { promise->set_value(reply); });
-    return promise->get_future();
-  }
-  Reply ask(const Command& command) { return submit(command).get(); }
-};
-
-bool ready(const std::future<Reply>& reply) {
-  return reply.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
-}
 
 std::vector<std::string> names_with(MemoryDisk& disk, const std::string& prefix) {
   std::vector<std::string> names;
@@ -435,6 +357,131 @@ BOOST_AUTO_TEST_CASE(a_command_may_be_submitted_from_within_an_answer) {
     running.host->submit(get("k"), [&](const Reply& reply) { second.set_value(reply); });
   });
   BOOST_TEST(second.get_future().get().value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(a_message_to_itself_comes_back_when_its_records_are_durable) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  running.network.cut({1}, {1});  // no network has a say in it
+  std::promise<void> record_given;
+  peer->start([&](NodeId, Bytes) { record_given.set_value(); });
+  auto replica = std::make_unique<ScriptedReplica>();
+  std::atomic<bool> came_back = false;
+  replica->on_request = [](RequestId id, const Command&, Effects& out) {
+    out.records.emplace_back("record");
+    out.sends.push_back({.to = {1}, .message = Bytes{"mine for "} + std::to_string(id.value)});
+    out.sends.push_back({.to = {2}, .message = "early", .after_records = false});
+  };
+  replica->on_receive = [&](NodeId from, ByteView message, Effects& out) {
+    BOOST_TEST((from == NodeId{1}));
+    BOOST_TEST(message == "mine for 1");
+    came_back = true;
+    out.answers.push_back({{1}, {}});
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  disk.hold_syncs();
+  const auto reply = running.submit(put("k", "v"));
+  record_given.get_future().wait();
+  BOOST_TEST(!came_back);
+  disk.release_syncs();
+  reply.wait();
+  BOOST_TEST(came_back);
+}
+
+BOOST_AUTO_TEST_CASE(messages_to_itself_come_in_order_and_need_no_record) {
+  MemoryDisk disk;
+  Running running{disk};
+  auto replica = std::make_unique<ScriptedReplica>();
+  std::string heard;
+  replica->on_request = [](RequestId, const Command&, Effects& out) {
+    for (const char* each : {"a", "b", "c"}) {
+      out.sends.push_back({.to = {1}, .message = each});
+    }
+  };
+  replica->on_receive = [&](NodeId, ByteView message, Effects& out) {
+    heard += message;
+    if (heard.size() == 3) {
+      out.answers.push_back({{1}, {.status = Status::ok, .value = heard}});
+    }
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  BOOST_TEST(running.ask(put("k", "v")).value == "abc");
+}
+
+BOOST_AUTO_TEST_CASE(a_turn_gives_messages_then_requests_then_a_tick_and_makes_one_batch_of_them) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  peer->start([](NodeId, Bytes) {});
+  auto replica = std::make_unique<ScriptedReplica>();
+  ScriptedReplica& script = *replica;
+  std::promise<void> busy;
+  std::promise<void> input_waits;
+  std::size_t requests = 0;
+  script.on_request = [&](RequestId id, const Command&, Effects& out) {
+    if (++requests == 1) {
+      busy.set_value();
+      input_waits.get_future().wait();
+      out.answers.push_back({id, {}});
+    } else {
+      out.records.emplace_back("request");
+      script.wakes_at = Instant{};
+    }
+  };
+  script.on_receive = [](NodeId, ByteView, Effects& out) { out.records.emplace_back("message"); };
+  script.on_tick = [&](Effects& out) {
+    script.wakes_at = never;
+    const std::vector<Bytes> wanted{"message", "request", "request"};
+    out.answers.push_back({{2}, {.status = out.records == wanted ? Status::ok : Status::aborted}});
+    out.answers.push_back({{3}, {}});
+  };
+  BOOST_REQUIRE(running.start(std::move(replica), running.options()));
+  running.submit(put("first", "v"));
+  busy.get_future().wait();
+  const auto second = running.submit(put("second", "v"));
+  auto third = running.submit(put("third", "v"));
+  std::vector<Send> sends{{.to = {1}, .message = "m"}};
+  peer->send(sends);
+  input_waits.set_value();
+  third.wait();
+  BOOST_REQUIRE(ready(second));
+  BOOST_TEST((running.submit(put("k", "v")).valid()));
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_that_says_not_now_is_asked_again_and_told_of_when_it_is_late) {
+  MemoryDisk disk;
+  Running running{disk};
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("quintet-late-" + std::to_string(getpid())))
+          .string();
+  running.log = host::Log::open({.path = path}, running.why);
+  auto replica = std::make_unique<ScriptedReplica>();
+  std::promise<void> agreed;
+  int asked = 0;
+  replica->on_request = [](RequestId id, const Command&, Effects& out) {
+    out.records.emplace_back("record");
+    out.answers.push_back({id, {}});
+  };
+  replica->on_begin_snapshot = [&] {
+    const bool agrees = ++asked == 4;
+    if (agrees) {
+      agreed.set_value();
+    }
+    return agrees;
+  };
+  auto options = running.options();
+  options.snapshot_every_bytes = 1;
+  options.snapshot_ask_again = options.snapshot_late = std::chrono::milliseconds{1};
+  BOOST_REQUIRE(running.start(std::move(replica), std::move(options)));
+  running.ask(put("k", "v"));
+  agreed.get_future().wait();  // nothing else comes in meanwhile
+  running.host.reset();
+  running.log->close();
+  std::ifstream file{path};
+  const std::string log{std::istreambuf_iterator<char>{file}, {}};
+  BOOST_TEST(log.find("warn event=snapshot_late bytes=6") != std::string::npos, log);
+  std::filesystem::remove(path);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -74,7 +74,10 @@ class PrimaryBackup final : public Replica {
     return self_ == primary && had_ < log_.size() ? resend_at_ : never;
   }
 
-  void begin_snapshot() override { image_ = {log_.begin(), log_.end()}; }
+  bool begin_snapshot() override {
+    image_ = {log_.begin(), log_.end()};
+    return true;
+  }
   Bytes next_snapshot_piece() override {
     Bytes piece = image_.empty() ? Bytes{} : std::move(image_.front());
     image_.erase(image_.begin(), image_.begin() + (image_.empty() ? 0 : 1));

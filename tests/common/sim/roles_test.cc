@@ -28,7 +28,7 @@ class OneRole final : public Replica, public Roles {
   }
   void tick(Instant, Effects&) override {}
   Instant wake_at() const override { return never; }
-  void begin_snapshot() override {}
+  bool begin_snapshot() override { return false; }
   Bytes next_snapshot_piece() override { return {}; }
   void check_invariants() const override {}
 

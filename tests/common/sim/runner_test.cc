@@ -40,7 +40,7 @@ class Flawed final : public Replica {
   }
   void tick(Instant, Effects&) override {}
   Instant wake_at() const override { return never; }
-  void begin_snapshot() override { inner_.begin_snapshot(); }
+  bool begin_snapshot() override { return inner_.begin_snapshot(); }
   Bytes next_snapshot_piece() override { return inner_.next_snapshot_piece(); }
   void check_invariants() const override {
     check(flaw_ != Flaw::fails_a_check || !recovered_ || inner_.applied() < 30);
