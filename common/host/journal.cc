@@ -117,6 +117,7 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
     pending_bytes -= handed;
     durable.store(place.record, std::memory_order_release);
   }
+  syncs.fetch_add(1, std::memory_order_relaxed);
   options.on_progress();
   return true;
 }
@@ -361,6 +362,10 @@ std::uint64_t Journal::State::room_left_locked() const {
   const std::uint64_t room =
       options.segment_bytes - offset + (spare ? options.segment_bytes : std::uint64_t{0});
   return room - std::min<std::uint64_t>(room, 2 * pending_bytes);
+}
+
+std::uint64_t Journal::syncs() const {
+  return state_->syncs.load(std::memory_order_relaxed);
 }
 
 Journal::Room Journal::room() const {

@@ -76,6 +76,8 @@ class Journal {
   std::uint64_t next_record() const;
   /// Records below this number are on stable storage (with Sync::never: were written).
   std::uint64_t durable_records() const;
+  /// How often a batch of records was synced.
+  std::uint64_t syncs() const;
   Room room() const;
   /// So much waits for the disk (queue_bytes_max) that nothing at all should be added.
   bool backlogged() const;

@@ -117,6 +117,7 @@ struct Journal::State {
 
   std::atomic<std::uint64_t> handed_over{0};
   std::atomic<std::uint64_t> durable{0};
+  std::atomic<std::uint64_t> syncs{0};
   std::thread writer;
   std::thread maker;
 };

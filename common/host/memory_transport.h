@@ -29,15 +29,14 @@ class MemoryNetwork {
  private:
   friend class MemoryTransport;
 
-  void attach(NodeId node, PeerTransport::OnMessage on_message);
+  void attach(NodeId node, PeerTransport::OnMessages on_messages);
   void detach(NodeId node);
-  void carry(NodeId from, std::vector<Send>& sends);
+  void carry(NodeId from, std::vector<Send>& sends, std::uint64_t first_msg);
   bool reaches(NodeId from, NodeId to) const;
 
   mutable std::mutex mutex_;  // guards all; held while a message is handed over
-  std::map<NodeId, PeerTransport::OnMessage> nodes_;
+  std::map<NodeId, PeerTransport::OnMessages> nodes_;
   std::set<std::pair<NodeId, NodeId>> cut_;
-  std::uint64_t messages_ = 0;
 };
 
 }  // namespace kv::host

@@ -4,6 +4,7 @@
 // transport must not do is change one, or wait.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -13,10 +14,17 @@
 
 namespace kv::host {
 
+struct PeerMessage {
+  NodeId from;
+  std::uint64_t msg = 0;  // the sender's number of it: the `msg` of both ends' log lines
+  Bytes bytes;
+};
+
 class PeerTransport {
  public:
-  /// May run on any of the transport's threads, several at once.
-  using OnMessage = std::function<void(NodeId from, Bytes message)>;
+  /// Takes all of `messages`, which came together. May run on any of the transport's threads,
+  /// several at once.
+  using OnMessages = std::function<void(std::vector<PeerMessage>& messages)>;
 
   PeerTransport() = default;
   PeerTransport(const PeerTransport&) = delete;
@@ -24,16 +32,17 @@ class PeerTransport {
   virtual ~PeerTransport() = default;
 
   /// From now on messages arrive and leave. Once.
-  virtual void start(OnMessage on_message) = 0;
+  virtual void start(OnMessages on_messages) = 0;
 
   /// Takes all of `sends` at once, so that those for one peer can share one write; leaves it
-  /// empty. What finds no room in its peer's bounded queue is dropped. From one thread.
-  virtual void send(std::vector<Send>& sends) = 0;
+  /// empty. They carry the numbers from `first_msg` on, in order. What finds no room in its peer's
+  /// bounded queue is dropped, and so is what is for nobody. From one thread.
+  virtual void send(std::vector<Send>& sends, std::uint64_t first_msg) = 0;
 
   /// Whether a message sent now is likely to arrive. From any thread.
   virtual bool connected(NodeId peer) const = 0;
 
-  /// When it returns, on_message runs no more.
+  /// When it returns, on_messages runs no more.
   virtual void stop() = 0;
 };
 

@@ -11,8 +11,10 @@
 // full, commands that change something are refused and the rest goes on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/core/ids.h"
 #include "common/core/time.h"
@@ -20,12 +22,20 @@
 #include "common/host/journal.h"
 #include "common/host/log.h"
 #include "common/host/peer_transport.h"
+#include "common/host/replica_counts.h"
 #include "common/kv/replica.h"
 #include "common/kv/service.h"
 
 namespace kv::host {
 
-/// submit() and healthy() from any thread, the rest from one.
+/// A number that tells how a Replica stands.
+struct ReplicaGauge {
+  std::string name;  // as in `in_doubt`
+  std::string help;
+  std::function<double(const Replica&)> read;  // called on the protocol's thread
+};
+
+/// start() and stop() from one thread, the rest from any.
 class ReplicaHost final : public Service {
  public:
   struct Options {
@@ -44,6 +54,7 @@ class ReplicaHost final : public Service {
     Duration snapshot_ask_again = std::chrono::milliseconds{100};  // when the Replica said no
     Duration snapshot_late = std::chrono::seconds{10};  // it says no for so long: warn, each time
     Duration full_retry = std::chrono::seconds{1};      // how often a full disk is tried
+    std::vector<ReplicaGauge> gauges;
     /// See Journal::Options.
     std::function<void(const std::string&)> fatal = die_of_disk;
   };
@@ -63,6 +74,12 @@ class ReplicaHost final : public Service {
   /// Takes in nothing more, answers what was taken in, waits until all records are durable. After
   /// drain_patience the rest is answered as if its own patience were over.
   void stop();
+
+  /// What was done since the start; the log gets it too, once a second (`event=totals`).
+  const ReplicaCounts& counts() const;
+  std::uint64_t syncs() const;  // of the journal
+  /// What Options::gauges[number] said last: about a second ago, or when something last happened.
+  double gauge(std::size_t number) const;
 
  private:
   class Core;

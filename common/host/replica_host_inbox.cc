@@ -25,14 +25,16 @@ const char* ReplicaInbox::add(const Command& command, Service::Done& done, Insta
   return nullptr;
 }
 
-void ReplicaInbox::add(NodeId from, Bytes message) {
+void ReplicaInbox::add(std::vector<PeerMessage>& messages) {
   const std::lock_guard lock{mutex_};
-  if (message_bytes_ + message.size() > limits_.message_bytes_max && message_bytes_ > 0) {
-    ++batch_.messages_dropped;
-    return;
+  for (PeerMessage& message : messages) {
+    if (message_bytes_ + message.bytes.size() > limits_.message_bytes_max && message_bytes_ > 0) {
+      ++batch_.messages_dropped;
+      continue;
+    }
+    message_bytes_ += message.bytes.size();
+    batch_.messages.push_back(std::move(message));
   }
-  message_bytes_ += message.size();
-  batch_.messages.push_back({from, std::move(message)});
   wake();
 }
 

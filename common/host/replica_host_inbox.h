@@ -10,6 +10,7 @@
 #include "common/core/bytes.h"
 #include "common/core/ids.h"
 #include "common/core/time.h"
+#include "common/host/peer_transport.h"
 #include "common/kv/command.h"
 #include "common/kv/service.h"
 
@@ -19,11 +20,6 @@ struct WaitingRequest {
   Command command;
   Service::Done done;
   Instant submitted;
-};
-
-struct WaitingMessage {
-  NodeId from;
-  Bytes message;
 };
 
 /// About what a command holds in memory.
@@ -49,7 +45,7 @@ class ReplicaInbox {
   };
   struct Batch {
     std::vector<WaitingRequest> requests;
-    std::vector<WaitingMessage> messages;
+    std::vector<PeerMessage> messages;
     std::uint64_t messages_dropped = 0;
     bool stopping = false;
   };
@@ -58,7 +54,8 @@ class ReplicaInbox {
 
   /// Null if it was taken in; else why not, and nothing was kept.
   const char* add(const Command& command, Service::Done& done, Instant now);
-  void add(NodeId from, Bytes message);
+  /// All that there is room for, with one look at the lock.
+  void add(std::vector<PeerMessage>& messages);
   /// Something else has changed: look at it.
   void poke();
   void stop();

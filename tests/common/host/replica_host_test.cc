@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(no_answer_leaves_before_its_record_is_durable_nor_one_that_
   Running running{disk};
   const auto peer = running.network.join({2});
   std::counting_semaphore<> steps{0};
-  peer->start([&](NodeId, Bytes) { steps.release(); });
+  peer->start([&](auto& messages) { steps.release(std::ssize(messages)); });
   auto replica = std::make_unique<ScriptedReplica>();
   replica->on_request = [](RequestId id, const Command& command, Effects& out) {
     if (changes_something(command.verb)) {
@@ -204,8 +204,8 @@ BOOST_AUTO_TEST_CASE(what_need_not_wait_for_the_disk_is_sent_before_it_and_the_r
   std::promise<void> early_came;
   std::promise<void> late_came;
   std::atomic<bool> late = false;
-  peer->start([&](NodeId, Bytes message) {
-    if (message == "early") {
+  peer->start([&](auto& messages) {
+    if (messages.at(0).bytes == "early") {
       early_came.set_value();
     } else {
       late = true;
@@ -235,14 +235,14 @@ BOOST_AUTO_TEST_CASE(a_peers_message_reaches_the_replica_and_its_answer_the_peer
   Running running{disk};
   const auto peer = running.network.join({2});
   std::promise<Bytes> heard;
-  peer->start([&](NodeId, Bytes message) { heard.set_value(std::move(message)); });
+  peer->start([&](auto& messages) { heard.set_value(std::move(messages.at(0).bytes)); });
   auto replica = std::make_unique<ScriptedReplica>();
   replica->on_receive = [](NodeId from, ByteView message, Effects& out) {
     out.sends.push_back({.to = from, .message = Bytes{message} + " back"});
   };
   BOOST_REQUIRE(running.start(std::move(replica), running.options()));
   std::vector<Send> sends{{.to = {1}, .message = "there and"}};
-  peer->send(sends);
+  peer->send(sends, 1);
   BOOST_TEST(heard.get_future().get() == "there and back");
 }
 
@@ -365,7 +365,7 @@ BOOST_AUTO_TEST_CASE(a_message_to_itself_comes_back_when_its_records_are_durable
   const auto peer = running.network.join({2});
   running.network.cut({1}, {1});  // no network has a say in it
   std::promise<void> record_given;
-  peer->start([&](NodeId, Bytes) { record_given.set_value(); });
+  peer->start([&](auto&) { record_given.set_value(); });
   auto replica = std::make_unique<ScriptedReplica>();
   std::atomic<bool> came_back = false;
   replica->on_request = [](RequestId id, const Command&, Effects& out) {
@@ -413,7 +413,7 @@ BOOST_AUTO_TEST_CASE(a_turn_gives_messages_then_requests_then_a_tick_and_makes_o
   MemoryDisk disk;
   Running running{disk};
   const auto peer = running.network.join({2});
-  peer->start([](NodeId, Bytes) {});
+  peer->start([](auto&) {});
   auto replica = std::make_unique<ScriptedReplica>();
   ScriptedReplica& script = *replica;
   std::promise<void> busy;
@@ -442,7 +442,7 @@ BOOST_AUTO_TEST_CASE(a_turn_gives_messages_then_requests_then_a_tick_and_makes_o
   const auto second = running.submit(put("second", "v"));
   auto third = running.submit(put("third", "v"));
   std::vector<Send> sends{{.to = {1}, .message = "m"}};
-  peer->send(sends);
+  peer->send(sends, 1);
   input_waits.set_value();
   third.wait();
   BOOST_REQUIRE(ready(second));
@@ -481,6 +481,47 @@ BOOST_AUTO_TEST_CASE(a_replica_that_says_not_now_is_asked_again_and_told_of_when
   std::ifstream file{path};
   const std::string log{std::istreambuf_iterator<char>{file}, {}};
   BOOST_TEST(log.find("warn event=snapshot_late bytes=6") != std::string::npos, log);
+  std::filesystem::remove(path);
+}
+
+BOOST_AUTO_TEST_CASE(what_it_did_is_counted_and_told_once_at_the_end) {
+  MemoryDisk disk;
+  Running running{disk};
+  const auto peer = running.network.join({2});
+  std::promise<void> came;
+  peer->start([&](auto&) { came.set_value(); });
+  const std::string path =
+      (std::filesystem::temp_directory_path() / ("quintet-totals-" + std::to_string(getpid())))
+          .string();
+  running.log = host::Log::open({.path = path, .level = Level::debug}, running.why);
+  auto replica = std::make_unique<ScriptedReplica>();
+  replica->on_request = [](RequestId id, const Command&, Effects& out) {
+    out.records.emplace_back("record");
+    out.sends.push_back({.to = {2}, .message = "four"});
+    out.answers.push_back({id, {.status = Status::conflict}});
+  };
+  auto options = running.options();
+  options.gauges = {{"seven", "", [](const Replica&) { return 7.0; }}};
+  BOOST_REQUIRE(running.start(std::move(replica), std::move(options)));
+  running.ask(put("k", "v"));
+  came.get_future().wait();
+  running.host->stop();
+  const host::ReplicaCounts& counts = running.host->counts();
+  BOOST_TEST(counts.requests.read() == 1U);
+  BOOST_TEST(counts.answers[static_cast<std::size_t>(Status::conflict)].read() == 1U);
+  BOOST_TEST(counts.record_bytes.read() == 6U);
+  BOOST_TEST(counts.peers[2].bytes_sent.read() == 4U);
+  BOOST_TEST(running.host->syncs() >= 1U);
+  BOOST_TEST(running.host->gauge(0) == 7.0);
+  running.log->close();
+  std::ifstream file{path};
+  const std::string log{std::istreambuf_iterator<char>{file}, {}};
+  BOOST_TEST(log.find("event=totals requests=1 answers=1 conflict=1 refused=0 messages_sent=1 "
+                      "messages_received=0 bytes_sent=4 bytes_received=0 records=1 "
+                      "record_bytes=6 syncs=1") != std::string::npos,
+             log);
+  const std::string msg = log.substr(log.find("event=send msg=") + 15);
+  BOOST_TEST(msg.find(" to=2 bytes=4\n") < 24U, log);
   std::filesystem::remove(path);
 }
 
