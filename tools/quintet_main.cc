@@ -8,6 +8,8 @@
 
 #include "tools/bench_command.h"
 #include "tools/check_command.h"
+#include "tools/cluster_command.h"
+#include "tools/ctl_command.h"
 
 namespace {
 
@@ -18,6 +20,9 @@ struct Subcommand {
 };
 
 constexpr std::array subcommands = {
+    Subcommand{"cluster", "runs the replicas of a phase as processes", kv::tools::cluster_command},
+    Subcommand{"ctl", "kills, pauses, parts and heals replicas of a running cluster",
+               kv::tools::ctl_command},
     Subcommand{"bench", "puts load on a server and prints what came of it",
                kv::tools::bench_command},
     Subcommand{"check", "tells whether recorded histories are linearizable",
