@@ -1,8 +1,5 @@
 #include "phase1_sockets/front_door.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-
 #include <utility>
 
 #include "common/core/check.h"
@@ -15,15 +12,6 @@ namespace kv::sockets {
 namespace {
 
 constexpr std::size_t udp_answer_bytes_max_elsewhere = 1400;  // fits every network's packets
-
-bool is_loopback(const host::SocketAddress& address) {
-  if (address.family() == AF_INET) {
-    const auto* const v4 = reinterpret_cast<const sockaddr_in*>(address.get());
-    return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-  }
-  const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(address.get());
-  return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
 
 std::string text_of(const host::SocketAddress& address) {
   return address.length == 0 ? "off" : host::to_text(address);
@@ -177,6 +165,9 @@ std::vector<Figure> FrontDoor::figures() const {
                        .help = gauge.help,
                        .label = {},
                        .value = gauge.read()});
+  }
+  if (options_.more_figures) {
+    options_.more_figures(figures);
   }
   return figures;
 }

@@ -19,6 +19,7 @@
 
 #include "common/core/time.h"
 #include "common/host/address.h"
+#include "common/host/figure.h"
 #include "common/host/log.h"
 #include "common/kv/service.h"
 #include "phase1_sockets/tcp_server.h"
@@ -27,7 +28,6 @@
 namespace kv::sockets {
 
 class HttpServer;
-struct Figure;
 
 /// A number that the owner of the service adds to /metrics and /status.
 struct Gauge {
@@ -51,6 +51,8 @@ struct FrontDoorOptions {
   Duration farewell_patience = std::chrono::seconds{2};
   Duration drain_patience = std::chrono::seconds{5};
   std::vector<Gauge> gauges;
+  /// Adds what else /metrics and /status say; called on lane 0's thread.
+  std::function<void(std::vector<host::Figure>&)> more_figures;
 };
 
 /// Used from one thread, the one that made it.
@@ -74,7 +76,7 @@ class FrontDoor {
   std::string ready_line() const;
 
   /// What /metrics and /status say. Any thread, if the gauges allow it.
-  std::vector<Figure> figures() const;
+  std::vector<host::Figure> figures() const;
 
   /// Starts the threads.
   void start();

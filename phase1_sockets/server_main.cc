@@ -1,17 +1,14 @@
 // phase1_server: one store behind the front door. Only wires.
-#include <sys/resource.h>
-
 #include <algorithm>
-#include <csignal>
 #include <cstdio>
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "common/host/log.h"
 #include "common/host/server_flags.h"
+#include "common/host/server_process.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/front_door.h"
 #include "phase1_sockets/once_service.h"
@@ -49,15 +46,6 @@ void declare(host::Flags& flags, Settings& settings) {
   flags.add("--idle-timeout", door.idle_patience, "between requests; 0s: for ever");
   flags.add("--drain-timeout", door.drain_patience,
             "after SIGTERM: to answer what has arrived and send it");
-}
-
-/// Every client is a descriptor, and the soft limit is often too low for them by habit alone.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-  }
 }
 
 /// The store and the services before it, in the form that the number of threads asks for.
@@ -98,32 +86,16 @@ int fail(const std::string& why) {
   return 1;
 }
 
-/// Blocked in every thread from here on, so that they come to the one that waits for them.
-sigset_t take_over_signals() {
-  std::signal(SIGPIPE, SIG_IGN);
-  sigset_t ends;
-  sigemptyset(&ends);
-  sigaddset(&ends, SIGTERM);
-  sigaddset(&ends, SIGINT);
-  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
-  return ends;
-}
-
-std::uint64_t draw_seed() {
-  std::random_device chance;
-  return std::uint64_t{chance()} << 32 | chance();
-}
-
 int run(Settings& settings) {
-  const sigset_t ends = take_over_signals();
-  raise_descriptor_limit();
+  const host::EndSignals ends;
+  host::raise_descriptor_limit();
   std::string why;
   const std::unique_ptr<host::Log> log = host::Log::open(
       {.path = settings.server.log, .context = "phase=1", .level = settings.server.log_level}, why);
   if (!log) {
     return fail(why);
   }
-  const std::uint64_t seed = settings.server.seed ? *settings.server.seed : draw_seed();
+  const std::uint64_t seed = host::seed_or_drawn(settings.server.seed);
   const Backend backend{settings.server.threads, seed};
   {
     wire::LogFields line;
@@ -139,8 +111,7 @@ int run(Settings& settings) {
   door->start();
   std::printf("%s\n", door->ready_line().c_str());
   std::fflush(stdout);
-  int signal = 0;
-  ::sigwait(&ends, &signal);
+  ends.wait();
   door->stop();
   return 0;
 }

@@ -1,7 +1,9 @@
 #include "phase1_sockets/status_pages.h"
 
+#include <algorithm>
 #include <charconv>
 #include <functional>
+#include <iterator>
 
 namespace kv::sockets {
 namespace {
@@ -13,15 +15,39 @@ void append_number(std::string& text, double value) {
   text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
-/// `verb="get"` as the key of a JSON object: `get`.
-std::string_view label_value(std::string_view label) {
-  const std::size_t quote = label.find('"');
-  return label.substr(quote + 1, label.size() - quote - 2);
+/// `verb="get"` as the key of a JSON object: `get`; of several labels, their values with dots.
+std::string label_value(std::string_view label) {
+  std::string values;
+  for (std::size_t open = label.find('"'); open != std::string_view::npos;
+       open = label.find('"', open)) {
+    const std::size_t close = label.find('"', open + 1);
+    values.append(values.empty() ? "" : ".").append(label.substr(open + 1, close - open - 1));
+    open = close + 1;
+  }
+  return values;
 }
 
 void append_member(std::string& json, std::string_view name, double value) {
   json.append("\"").append(name).append("\": ");
   append_number(json, value);
+}
+
+/// The name without what tells a histogram's parts apart.
+std::string_view family_of(const Figure& figure) {
+  const std::string_view name = figure.name;
+  return figure.kind == Kind::histogram ? name.substr(0, name.rfind('_')) : name;
+}
+
+std::string_view name_of(Kind kind) {
+  switch (kind) {
+    case Kind::counter:
+      return "counter";
+    case Kind::gauge:
+      return "gauge";
+    case Kind::histogram:
+      return "histogram";
+  }
+  return "untyped";
 }
 
 }  // namespace
@@ -74,10 +100,11 @@ std::string to_prometheus(const std::vector<Figure>& figures) {
   std::string_view last;
   for (const Figure& figure : figures) {
     const std::string name = "quintet_" + figure.name;
-    if (figure.name != last) {
-      text += "# HELP " + name + " " + figure.help + "\n# TYPE " + name;
-      text += figure.kind == Kind::gauge ? " gauge\n" : " counter\n";
-      last = figure.name;
+    if (const std::string_view family = family_of(figure); family != last) {
+      const std::string full = "quintet_" + std::string{family};
+      text += "# HELP " + full + " " + figure.help + "\n# TYPE " + full;
+      text.append(" ").append(name_of(figure.kind)).append("\n");
+      last = family;
     }
     text += name;
     if (!figure.label.empty()) {
@@ -90,7 +117,10 @@ std::string to_prometheus(const std::vector<Figure>& figures) {
   return text;
 }
 
-std::string to_json(const std::vector<Figure>& figures) {
+std::string to_json(const std::vector<Figure>& all) {
+  std::vector<Figure> figures;
+  std::ranges::copy_if(all, std::back_inserter(figures),
+                       [](const Figure& figure) { return figure.kind != Kind::histogram; });
   std::string json = "{";
   for (std::size_t i = 0; i < figures.size(); ++i) {
     const Figure& figure = figures[i];

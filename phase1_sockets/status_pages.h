@@ -4,25 +4,19 @@
 #include <string>
 #include <vector>
 
+#include "common/host/figure.h"
 #include "phase1_sockets/counters.h"
 
 namespace kv::sockets {
 
-struct Figure {
-  enum class Kind : std::uint8_t { counter, gauge };
-  Kind kind = Kind::counter;
-  std::string name;
-  std::string help;
-  std::string label;  // `verb="get"`, or nothing; figures of one name stand side by side
-  double value = 0;
-};
+using host::Figure;
 
 /// The sums over `lanes`. Any thread.
 std::vector<Figure> sum_up(const std::vector<const LoopCounters*>& lanes);
 
 /// Prometheus's text format.
 std::string to_prometheus(const std::vector<Figure>& figures);
-/// One JSON object: {"connections": 3, "requests": {"get": 7, …}, …}.
+/// One JSON object: {"connections": 3, "requests": {"get": 7, …}, …}; without histograms.
 std::string to_json(const std::vector<Figure>& figures);
 
 }  // namespace kv::sockets

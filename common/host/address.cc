@@ -105,6 +105,15 @@ std::string to_text(const SocketAddress& address) {
   return std::string{text} + ":" + std::to_string(address.port());
 }
 
+bool is_loopback(const SocketAddress& address) {
+  if (address.family() == AF_INET) {
+    const auto* const v4 = reinterpret_cast<const sockaddr_in*>(address.get());
+    return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
+  }
+  const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(address.get());
+  return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
 std::vector<SocketAddress> resolve(const Endpoint& endpoint, int socket_type, Purpose purpose,
                                    std::string& why) {
   check(!endpoint.off);

@@ -39,6 +39,9 @@ struct SocketAddress {
 /// As `127.0.0.1:4711` or `[::1]:4711`.
 std::string to_text(const SocketAddress& address);
 
+/// Whether only this machine reaches it.
+bool is_loopback(const SocketAddress& address);
+
 enum class Purpose : std::uint8_t { listen, connect };
 
 /// All addresses of a name, in the order in which to try them; none, and a reason in `why`, if
