@@ -47,9 +47,13 @@ std::size_t key_length(ByteView text) {
   return at;
 }
 
+}  // namespace
+
 bool is_key(ByteView text) {
   return !text.empty() && text.size() <= key_bytes_max && key_length(text) == text.size();
 }
+
+namespace {
 
 bool holds(ByteView text, char byte) {
   return text.find(byte) != ByteView::npos;

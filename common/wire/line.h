@@ -51,6 +51,10 @@ void parse_line(ByteView line, LineRequest& request);
 /// in a reason become blanks.
 void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const Reply& reply);
 
+/// Whether every dialect can name this key: 1 to key_bytes_max bytes without white space and
+/// control bytes.
+bool is_key(ByteView text);
+
 /// Whether append_line_request() can carry `command`: a verb but batch, a key and values such as
 /// a line can hold, an origin that parse_origin() could have read.
 bool fits_line(const Command& command);
