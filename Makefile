@@ -78,11 +78,20 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
-        phase1_sockets soak bench_journal bench_sim sim_soak mutants
+        phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft soak bench_journal bench_sim \
+        sim_soak mutants
 all: programs tests compile_commands.json ## builds everything into build/
 programs: $(BINARIES)
 tests: $(BUILD)/bin/tests
-phase1_sockets: $(addprefix $(BUILD)/bin/,phase1_server tcp_client udp_client) ## builds phase 1 alone
+
+# A phase's programs, of those that are there.
+CLIENTS := tcp_client udp_client rpc_client
+of_phase = $(filter $(addprefix $(BUILD)/bin/,$1),$(BINARIES))
+phase1_sockets: $(call of_phase,phase1_server tcp_client udp_client) ## builds phase 1 alone
+phase2_rpc: $(call of_phase,phase2_server $(CLIENTS)) ## builds phase 2 alone
+phase3_2pc: $(call of_phase,phase3_server phase3_sim $(CLIENTS)) ## builds phase 3 alone
+phase4_paxos: $(call of_phase,phase4_server phase4_sim $(CLIENTS)) ## builds phase 4 alone
+phase5_raft: $(call of_phase,phase5_server phase5_sim cs3700_replica $(CLIENTS)) ## builds phase 5 alone
 
 define archive_rule
 $(BUILD)/lib/$(subst /,_,$1).a: $(foreach s,$(filter-out %_main.cc,$(wildcard $1/*.cc)),$(call object,$s))

@@ -11,27 +11,69 @@
 namespace kv::rpc {
 
 struct Dispatcher::Running {
-  Running(const Entry& its_entry, const CallContext& seen, const IncomingCall& call,
-          Respond its_respond)
-      : entry(its_entry),
-        metadata(seen.metadata),
+  Running(Dispatcher& its_dispatcher, const Entry& its_entry, Metadata&& its_metadata,
+          const CallContext& seen, std::shared_ptr<ReturnPath> its_path)
+      : dispatcher(its_dispatcher),
+        entry(its_entry),
+        metadata(std::move(its_metadata)),
         context{.arrived = seen.arrived,
                 .deadline = seen.deadline,
                 .metadata = metadata,
+                .caller = seen.caller,
                 .method = its_entry.name,
+                .id = seen.id,
+                .request = {},
                 .trusted = seen.trusted},
-        body(call.body),
-        respond(std::move(its_respond)) {}
+        path(std::move(its_path)) {
+    dispatcher.in_flight_.fetch_add(1, std::memory_order_relaxed);
+  }
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;
+  ~Running() { dispatcher.in_flight_.fetch_sub(1, std::memory_order_relaxed); }
 
+  Dispatcher& dispatcher;
   const Entry& entry;
   const Metadata metadata;
-  const CallContext context;
-  const Bytes body;
-  const Respond respond;
+  CallContext context;
+  Bytes body;  // of a call that leaves the thread that read it
+  const std::shared_ptr<ReturnPath> path;
   bool keeps_answer = false;  // the first run of an operation: the table waits for its result
+  std::atomic<bool> ended{false};
+  std::atomic<std::uint32_t> owners{1};
 };
+
+void Dispatcher::Respond::operator()(const CallResult& result) const {
+  check(call_ != nullptr);
+  if (!call_->ended.exchange(true, std::memory_order_acq_rel)) {
+    call_->dispatcher.end(*call_, result);
+  }
+}
+
+void* Dispatcher::Respond::release() && {
+  return std::exchange(call_, nullptr);
+}
+
+Dispatcher::Respond Dispatcher::Respond::adopt(void* released) {
+  check(released != nullptr);
+  return Respond{static_cast<Running*>(released)};
+}
+
+Dispatcher::Respond::Respond(const Respond& other) : call_(other.call_) {
+  if (call_ != nullptr) {
+    call_->owners.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+Dispatcher::Respond::~Respond() {
+  if (call_ == nullptr || call_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+    return;
+  }
+  if (!call_->ended.load(std::memory_order_relaxed)) {
+    call_->dispatcher.end(
+        *call_, failure(Code::internal, Executed::maybe, "its handler never gave an answer"));
+  }
+  delete call_;
+}
 
 void MethodCounts::count(Code code, Duration took) {
   const auto us = static_cast<std::uint64_t>(std::max<Duration::rep>(took.count(), 0));
@@ -87,6 +129,7 @@ void Dispatcher::finish(const Entry& entry, const CallContext& context,
                         const CallResult& result) const {
   const Duration took = now_() - context.arrived;
   entry.counts->count(result.code, took);
+  count_refusal(result);
   for (const auto& [before, after] : interceptors_) {
     if (after) {
       after(context, result, took);
@@ -94,21 +137,33 @@ void Dispatcher::finish(const Entry& entry, const CallContext& context,
   }
 }
 
-Dispatcher::Opened Dispatcher::open(const IncomingCall& call) const {
+void Dispatcher::count_refusal(const CallResult& result) const {
+  if (result.code == Code::ok || result.executed != Executed::no) {
+    return;
+  }
+  refused_.fetch_add(1, std::memory_order_relaxed);
+  if (result.code == Code::deadline_exceeded) {
+    expired_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+Dispatcher::Opened Dispatcher::open(const IncomingCall& call, const RespondTo& respond_to) const {
   Opened opened{.entry = entry_of(call.method), .metadata = {}, .refused = {}};
   if (opened.entry == nullptr) {
     opened.refused = failure(Code::unimplemented, Executed::no, "this server has no such method");
+    count_refusal(*opened.refused);
     return opened;
   }
   if (!call.metadata.empty()) {
     auto decoded = wire::decode<Metadata>(call.metadata);
     if (!decoded) {
       opened.refused = malformed();
+      count_refusal(*opened.refused);
       return opened;
     }
     opened.metadata = std::move(*decoded);
   }
-  const CallContext context = context_of(call, opened);
+  const CallContext context = context_of(call, opened, respond_to);
   opened.refused = refusal_of(*opened.entry, context);
   if (opened.refused) {
     finish(*opened.entry, context, *opened.refused);
@@ -116,68 +171,80 @@ Dispatcher::Opened Dispatcher::open(const IncomingCall& call) const {
   return opened;
 }
 
-CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opened) {
+CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opened,
+                                   const RespondTo& respond_to) {
   return {.arrived = call.arrived,
           .deadline = call.deadline,
           .metadata = opened.metadata,
+          .caller = respond_to.caller(),
           .method = opened.entry->name,
+          .id = call.id,
+          .request = call.body,
           .trusted = call.trusted};
 }
 
-bool Dispatcher::is_at_once(const Opened& opened) {
+/// Whether the dispatcher's own table keeps the call from running twice.
+bool Dispatcher::is_once(const Opened& opened) {
   const Entry& entry = *opened.entry;
-  const bool once = entry.safety == Safety::once && !opened.metadata.origin.client.empty();
-  return !once && entry.placement.where == Where::reading_thread &&
-         std::holds_alternative<Handler>(entry.handler);
+  return entry.safety == Safety::once && entry.placement.once_by == OnceBy::dispatcher &&
+         !opened.metadata.origin.client.empty();
 }
 
 void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to) {
-  Opened opened = open(call);
+  Opened opened = open(call, respond_to);
   if (opened.refused) {
     respond_to.at_once(*opened.refused);
     return;
   }
-  const CallContext context = context_of(call, opened);
-  if (is_at_once(opened)) {
-    const CallResult result = std::get<Handler>(opened.entry->handler)(context, call.body);
-    finish(*opened.entry, context, result);
+  const Entry& entry = *opened.entry;
+  const bool once = is_once(opened);
+  const bool here = entry.placement.where == Where::reading_thread && !once;
+  const CallContext context = context_of(call, opened, respond_to);
+  if (const auto* handler = here ? std::get_if<Handler>(&entry.handler) : nullptr) {
+    const CallResult result = (*handler)(context, call.body);
+    finish(entry, context, result);
     respond_to.at_once(result);
     return;
   }
-  const bool once = opened.entry->safety == Safety::once && !opened.metadata.origin.client.empty();
-  start(std::make_shared<Running>(*opened.entry, context, call, respond_to.later()), once);
+  Respond respond{
+      new Running(*this, entry, std::move(opened.metadata), context, respond_to.later())};
+  if (here) {
+    std::get<LateHandler>(entry.handler)(respond.call_->context, call.body, respond);
+    return;
+  }
+  respond.call_->body = call.body;
+  respond.call_->context.request = respond.call_->body;
+  start(std::move(respond), once);
 }
 
-void Dispatcher::start(const RunningCall& call, bool once) {
+void Dispatcher::start(Respond respond, bool once) {
+  Running& call = *respond.call_;
   if (once) {
     const std::uint64_t hash = XXH3_64bits_withSeed(
-        call->body.data(), call->body.size(), std::hash<std::string_view>{}(call->context.method));
-    call->keeps_answer = true;
-    if (!answers_.enter(call->metadata.origin, hash, [this, call](const CallResult& result) {
-          call->keeps_answer = false;  // a repetition: the first run's answer, already kept
-          end(*call, result);
-        })) {
-      return;
+        call.body.data(), call.body.size(), std::hash<std::string_view>{}(call.context.method));
+    if (!answers_.enter(call.metadata.origin, hash, respond)) {
+      return;  // a repetition: it gets the first run's answer
     }
+    call.keeps_answer = true;
   }
-  if (call->entry.placement.where == Where::reading_thread) {
-    execute(call);
-  } else if (!to_pool_([this, call] { execute(call); })) {
-    end(*call, failure(Code::resource_exhausted, Executed::no, "the server's queue is full"));
+  if (call.entry.placement.where == Where::reading_thread) {
+    execute(std::move(respond));
+  } else if (!to_pool_([this, respond] { execute(respond); })) {
+    respond(failure(Code::resource_exhausted, Executed::no, "the server's queue is full"));
   }
 }
 
-void Dispatcher::execute(const RunningCall& call) {
-  if (now_() >= call->context.deadline) {
-    end(*call, failure(Code::deadline_exceeded, Executed::no, "too late when its turn came"));
+void Dispatcher::execute(Respond respond) {
+  const Running& call = *respond.call_;
+  if (now_() >= call.context.deadline) {
+    respond(failure(Code::deadline_exceeded, Executed::no, "too late when its turn came"));
     return;
   }
-  if (const auto* handler = std::get_if<Handler>(&call->entry.handler)) {
-    end(*call, (*handler)(call->context, call->body));
+  if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
+    respond((*handler)(call.context, call.body));
     return;
   }
-  std::get<LateHandler>(call->entry.handler)(
-      call->context, call->body, [this, call](const CallResult& result) { end(*call, result); });
+  std::get<LateHandler>(call.entry.handler)(call.context, call.body, respond);
 }
 
 void Dispatcher::end(Running& call, const CallResult& result) {
@@ -185,7 +252,7 @@ void Dispatcher::end(Running& call, const CallResult& result) {
     answers_.finished(call.metadata.origin, result);
   }
   finish(call.entry, call.context, result);
-  call.respond(result);
+  call.path->answer(call.context.id, result);
 }
 
 std::vector<Dispatcher::Listed> Dispatcher::methods() const {

@@ -28,14 +28,34 @@
 
 namespace kv::rpc {
 
+/// Who calls: one connection.
+struct Caller {
+  std::string address;           // 127.0.0.1:4711
+  std::uint64_t connection = 0;  // its number at this server
+};
+
 /// What a handler knows of the call it runs. Valid until the handler returns; a handler that
 /// answers later copies what it needs.
 struct CallContext {
   Instant arrived;
   Instant deadline;  // nested calls inherit it
   const Metadata& metadata;
+  const Caller& caller;
   std::string_view method;
+  CallId id;
+  ByteView request;  // empty once a call has left the thread that read it, but for the pool's
   bool trusted;
+};
+
+/// A connection as late answers see it: from any thread, and safely after its end.
+class ReturnPath {
+ public:
+  ReturnPath() = default;
+  ReturnPath(const ReturnPath&) = delete;
+  ReturnPath& operator=(const ReturnPath&) = delete;
+  virtual ~ReturnPath() = default;
+
+  virtual void answer(CallId id, const CallResult& result) = 0;
 };
 
 /// Where a handler runs.
@@ -46,6 +66,10 @@ enum class Where : std::uint8_t {
 
 /// Who may call a method.
 enum class Callers : std::uint8_t { all, trusted };
+
+/// Who keeps a method of Safety::once from running twice: the dispatcher's table of answers, or
+/// what the handler calls (a replica's sessions, say), which is told the origin.
+enum class OnceBy : std::uint8_t { dispatcher, handler };
 
 /// Counts of one method, for /metrics. Bucket i counts calls below 2^i microseconds.
 struct MethodCounts {
@@ -59,9 +83,36 @@ struct MethodCounts {
 };
 
 class Dispatcher {
+ private:
+  struct Running;  // a call that outlives its dispatch()
+
  public:
-  /// Takes a call's result, exactly once, on whatever thread has it.
-  using Respond = std::function<void(const CallResult&)>;
+  /// Takes a call's result, on whatever thread has it: the first that is given counts. Copies are
+  /// the same call; when the last one goes without a result, the call ends as internal.
+  class Respond {
+   public:
+    void operator()(const CallResult& result) const;
+
+    /// For callbacks that have room for one word: the call as a pointer that owns it, which
+    /// adopt() takes back, exactly once.
+    void* release() &&;
+    static Respond adopt(void* released);
+
+    Respond(const Respond& other);
+    Respond(Respond&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+    Respond& operator=(Respond other) noexcept {
+      std::swap(call_, other.call_);
+      return *this;
+    }
+    ~Respond();
+
+   private:
+    friend class Dispatcher;
+    explicit Respond(Running* call) : call_(call) {}
+
+    Running* call_;
+  };
+
   /// A handler that has its result when it returns …
   using Handler = std::function<CallResult(const CallContext&, ByteView request)>;
   /// … and one that gives it to `respond`, during the call or later.
@@ -74,12 +125,16 @@ class Dispatcher {
   using Now = std::function<Instant()>;
 
   Dispatcher(Now now, ToPool to_pool);
+  static CallResult malformed() {
+    return failure(Code::invalid_argument, Executed::no, "the request is malformed");
+  }
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
   struct Placement {
     Where where = Where::reading_thread;
     Callers callers = Callers::all;
+    OnceBy once_by = OnceBy::dispatcher;
   };
 
   /// `handler(const CallContext&, const Request&) -> Answer`.
@@ -129,8 +184,10 @@ class Dispatcher {
     virtual ~RespondTo() = default;
     /// The result is there before dispatch() returns, on its thread.
     virtual void at_once(const CallResult& result) const = 0;
-    /// The result comes later, on any thread: what is returned outlives this object.
-    virtual Respond later() const = 0;
+    /// The result comes later, or from another thread.
+    virtual std::shared_ptr<ReturnPath> later() const = 0;
+    /// Stays where it is as long as what later() returns.
+    virtual const Caller& caller() const = 0;
   };
 
   void dispatch(const IncomingCall& call, const RespondTo& respond_to);
@@ -143,6 +200,12 @@ class Dispatcher {
   };
   std::vector<Listed> methods() const;
 
+  /// Calls that were taken and not answered yet.
+  std::int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
+  /// Calls that were certainly not executed, and those of them whose deadline had passed.
+  std::uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }
+  std::uint64_t expired() const { return expired_.load(std::memory_order_relaxed); }
+
  private:
   struct Entry {
     std::string name;
@@ -151,12 +214,6 @@ class Dispatcher {
     std::variant<Handler, LateHandler> handler;
     std::unique_ptr<MethodCounts> counts;
   };
-  struct Running;  // a call that outlives its dispatch()
-  using RunningCall = std::shared_ptr<Running>;
-
-  static CallResult malformed() {
-    return failure(Code::invalid_argument, Executed::no, "the request is malformed");
-  }
 
   /// A call whose method and metadata were found good, or the result that refuses it.
   struct Opened {
@@ -164,21 +221,26 @@ class Dispatcher {
     Metadata metadata;
     std::optional<CallResult> refused;
   };
-  Opened open(const IncomingCall& call) const;
-  static CallContext context_of(const IncomingCall& call, const Opened& opened);
-  static bool is_at_once(const Opened& opened);
+  Opened open(const IncomingCall& call, const RespondTo& respond_to) const;
+  static CallContext context_of(const IncomingCall& call, const Opened& opened,
+                                const RespondTo& respond_to);
+  static bool is_once(const Opened& opened);
 
   const Entry* entry_of(std::uint16_t id) const;
   std::optional<CallResult> refusal_of(const Entry& entry, const CallContext& context) const;
   void finish(const Entry& entry, const CallContext& context, const CallResult& result) const;
-  void start(const RunningCall& call, bool once);
-  void execute(const RunningCall& call);
+  void count_refusal(const CallResult& result) const;
+  void start(Respond respond, bool once);
+  void execute(Respond respond);
   void end(Running& call, const CallResult& result);
 
   Now now_;
   ToPool to_pool_;
   std::vector<Entry> entries_;  // by id; one without a name is no method
   std::vector<std::pair<Before, After>> interceptors_;
+  std::atomic<std::int64_t> in_flight_{0};
+  mutable std::atomic<std::uint64_t> refused_{0};
+  mutable std::atomic<std::uint64_t> expired_{0};
   AnswerTable answers_;
 };
 

@@ -23,23 +23,18 @@ bool MemoryLink::exchange(Instant now) {
 }
 
 void MemoryLink::ServerEnd::on_call(const IncomingCall& call) {
-  class Respond final : public Dispatcher::RespondTo {
+  class RespondTo final : public Dispatcher::RespondTo {
    public:
-    Respond(ServerEnd& end, CallId id) : end_(end), id_(id) {}
+    RespondTo(ServerEnd& end, CallId id) : end_(end), id_(id) {}
     void at_once(const CallResult& result) const override { end_.answer(id_, result); }
-    Dispatcher::Respond later() const override {
-      return [weak = end_.weak_from_this(), id = id_](const CallResult& result) {
-        if (const auto end = weak.lock()) {
-          end->answer(id, result);
-        }
-      };
-    }
+    std::shared_ptr<ReturnPath> later() const override { return end_.shared_from_this(); }
+    const Caller& caller() const override { return end_.caller; }
 
    private:
     ServerEnd& end_;
     CallId id_;
   };
-  dispatcher.dispatch(call, Respond{*this, call.id});
+  dispatcher.dispatch(call, RespondTo{*this, call.id});
 }
 
 void MemoryLink::ServerEnd::answer(CallId id, const CallResult& result) {

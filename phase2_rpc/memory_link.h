@@ -24,15 +24,16 @@ class MemoryLink {
   bool exchange(Instant now);
 
  private:
-  struct ServerEnd final : ServerCore::Calls, std::enable_shared_from_this<ServerEnd> {
+  struct ServerEnd final : ServerCore::Calls, ReturnPath, std::enable_shared_from_this<ServerEnd> {
     ServerEnd(Dispatcher& its_dispatcher, Instant now, const ServerCore::Options& options)
         : dispatcher(its_dispatcher), core(options, *this, now) {}
     void on_call(const IncomingCall& call) override;
     void on_cancel(CallId) override {}
-    void answer(CallId id, const CallResult& result);
+    void answer(CallId id, const CallResult& result) override;
 
     Dispatcher& dispatcher;
     ServerCore core;
+    Caller caller{.address = "memory", .connection = 1};
   };
 
   ClientCore client_;

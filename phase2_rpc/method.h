@@ -18,6 +18,18 @@ enum class Safety : std::uint8_t {
   never,       // the caller must decide
 };
 
+constexpr std::string_view name_of(Safety safety) {
+  switch (safety) {
+    case Safety::idempotent:
+      return "idempotent";
+    case Safety::once:
+      return "once";
+    case Safety::never:
+      return "never";
+  }
+  return "?";
+}
+
 template <typename RequestType, typename AnswerType>
 struct Method {
   using Request = RequestType;

@@ -40,11 +40,12 @@ struct RpcServer::Impl : std::enable_shared_from_this<RpcServer::Impl> {
         : loop(1),
           timer(loop),
           world{.loop = loop,
-                .gate = std::make_shared<LoopGate>(loop),
+                .gate = std::make_shared<AnswerGate>(loop),
                 .dispatcher = server.dispatcher,
                 .output_bytes_max = server.options.output_bytes_max,
                 .write_patience = server.options.write_patience,
                 .hello_patience = server.options.hello_patience,
+                .calls_refused = server.calls_refused,
                 .bytes_in = server.bytes_in,
                 .bytes_out = server.bytes_out} {}
 
@@ -88,9 +89,11 @@ struct RpcServer::Impl : std::enable_shared_from_this<RpcServer::Impl> {
   bool stopped = false;
 
   std::atomic<std::uint64_t> connections{0};
+  std::atomic<std::uint64_t> connections_ever{0};
   std::atomic<std::uint64_t> accepted{0};
   std::atomic<std::uint64_t> refused{0};
   std::atomic<std::uint64_t> dropped{0};
+  std::atomic<std::uint64_t> calls_refused{0};
   std::atomic<std::uint64_t> bytes_in{0};
   std::atomic<std::uint64_t> bytes_out{0};
 
@@ -122,7 +125,10 @@ std::string RpcServer::start() {
   impl_->accept();
   for (auto& lane : impl_->lanes) {
     impl_->tick(*lane);
-    lane->thread = std::thread{[&loop = lane->loop] { loop.run(); }};
+    lane->thread = std::thread{[&lane = *lane] {
+      lane.world.gate->i_am_the_loop();
+      lane.loop.run();
+    }};
   }
   return {};
 }
@@ -131,6 +137,10 @@ std::string RpcServer::Impl::listen() {
   std::string why;
   for (const host::SocketAddress& address :
        host::resolve(options.listen, SOCK_STREAM, host::Purpose::listen, why)) {
+    why = why_not_in_plain(address, options.tls, options.insecure);
+    if (!why.empty()) {
+      return why;
+    }
     tcp::endpoint endpoint;
     endpoint.resize(address.length);
     std::memcpy(endpoint.data(), address.get(), address.length);
@@ -214,19 +224,20 @@ ServerCore::Options RpcServer::Impl::core_options() const {
 
 void RpcServer::Impl::adopt(Lane& lane, tcp::socket socket) {
   boost::system::error_code error;
-  const std::string peer = text_of(socket.remote_endpoint(error));
+  const Caller caller{.address = text_of(socket.remote_endpoint(error)),
+                      .connection = ++connections_ever};
   const auto closed = [this, &lane](ServerConnection& connection, const std::string& why) {
     forget(lane, connection, why);
   };
   std::shared_ptr<ServerConnection> connection;
   if (tls) {
-    connection = std::make_shared<StreamConnection<TlsStream>>(TlsStream{std::move(socket), *tls},
-                                                               lane.world, core_options(), closed);
+    connection = std::make_shared<StreamConnection<TlsStream>>(
+        TlsStream{std::move(socket), *tls}, lane.world, core_options(), caller, closed);
   } else {
     connection = std::make_shared<StreamConnection<PlainStream>>(std::move(socket), lane.world,
-                                                                 core_options(), closed);
+                                                                 core_options(), caller, closed);
   }
-  lane.open.emplace(connection.get(), std::pair{connection, peer});
+  lane.open.emplace(connection.get(), std::pair{connection, caller.address});
   if (lane.closed) {
     connection->close({});
     return;
@@ -328,6 +339,7 @@ ServerCounts RpcServer::counts() const {
           .accepted = impl_->accepted,
           .refused = impl_->refused,
           .dropped = impl_->dropped,
+          .calls_refused = impl_->calls_refused,
           .bytes_in = impl_->bytes_in,
           .bytes_out = impl_->bytes_out};
 }

@@ -25,6 +25,7 @@ struct ServerCounts {
   std::uint64_t accepted = 0;
   std::uint64_t refused = 0;  // beyond connections_max
   std::uint64_t dropped = 0;  // spoke no RPC, failed TLS, did not know the secret, went silent
+  std::uint64_t calls_refused = 0;  // by a connection's limits, or after go-away
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };
@@ -43,7 +44,8 @@ class RpcServer {
     Duration hello_patience = std::chrono::seconds{10};
     ServerCore::Options core;
     TlsFiles tls;
-    std::string secret;  // of the cluster; empty: nobody is trusted
+    bool insecure = false;  // without TLS, may serve others than this machine
+    std::string secret;     // of the cluster; empty: nobody is trusted
   };
   /// Told of what people should know; called on the server's threads. Fields are in logfmt.
   using Notice = std::function<void(Level level, std::string_view fields)>;

@@ -10,8 +10,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -31,39 +33,110 @@ using boost::asio::ip::tcp;
 using PlainStream = tcp::socket;
 using TlsStream = asio::ssl::stream<tcp::socket>;
 
-/// The way into a loop from other threads, for as long as the loop is there.
-class LoopGate {
+/// A connection as its loop's letters find it.
+class LateAnswers {
  public:
-  explicit LoopGate(asio::io_context& loop) : loop_(&loop) {}
-  LoopGate(const LoopGate&) = delete;
-  LoopGate& operator=(const LoopGate&) = delete;
+  /// On the loop's thread.
+  virtual void answer_late(CallId id, const CallResult& result) = 0;
 
-  /// Runs `work` on the loop's thread; drops it if the gate is shut.
-  template <typename Work>
-  void post(Work&& work) {
-    const std::lock_guard lock{mutex_};
-    if (loop_ != nullptr) {
-      asio::post(*loop_, std::forward<Work>(work));
+ protected:
+  ~LateAnswers() = default;
+};
+
+/// Where other threads leave answers for a loop's connections: handed over in batches, one wake-up
+/// a batch. As bounded as the calls in flight are.
+class AnswerGate : public std::enable_shared_from_this<AnswerGate> {
+ public:
+  explicit AnswerGate(asio::io_context& loop) : loop_(&loop) {}
+  AnswerGate(const AnswerGate&) = delete;
+  AnswerGate& operator=(const AnswerGate&) = delete;
+
+  /// The way back to one connection; outlives it, and from then on leads nowhere.
+  class Path final : public ReturnPath, public std::enable_shared_from_this<Path> {
+   public:
+    Path(std::shared_ptr<AnswerGate> gate, LateAnswers& connection, Caller its_caller)
+        : caller(std::move(its_caller)), gate_(std::move(gate)), connection_(&connection) {}
+
+    void answer(CallId id, const CallResult& result) override {
+      if (gate_->is_here()) {
+        deliver(id, result);
+      } else {
+        gate_->put({shared_from_this(), id, result});
+      }
     }
+    /// On the loop's thread, both.
+    void deliver(CallId id, const CallResult& result) {
+      if (connection_ != nullptr) {
+        connection_->answer_late(id, result);
+      }
+    }
+    void cut() { connection_ = nullptr; }
+
+    const Caller caller;
+
+   private:
+    const std::shared_ptr<AnswerGate> gate_;
+    LateAnswers* connection_;  // the loop's thread alone looks at it
+  };
+
+  /// The loop's thread says so, before anything else of it runs.
+  void i_am_the_loop() { thread_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
+  bool is_here() const {
+    return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
+
+  /// What is left after this goes nowhere. The loop must not run any more.
   void shut() {
     const std::lock_guard lock{mutex_};
     loop_ = nullptr;
+    letters_.clear();
   }
 
  private:
-  std::mutex mutex_;  // guards loop_
+  struct Letter {
+    std::shared_ptr<Path> to;
+    CallId id;
+    CallResult result;
+  };
+
+  void put(Letter letter) {
+    const std::lock_guard lock{mutex_};
+    if (loop_ == nullptr) {
+      return;
+    }
+    letters_.push_back(std::move(letter));
+    if (letters_.size() == 1) {
+      asio::post(*loop_, [self = shared_from_this()] { self->deliver(); });
+    }
+  }
+
+  void deliver() {
+    {
+      const std::lock_guard lock{mutex_};
+      letters_.swap(reading_);
+    }
+    for (const Letter& letter : reading_) {
+      letter.to->deliver(letter.id, letter.result);
+    }
+    reading_.clear();
+  }
+
+  std::mutex mutex_;  // guards loop_ and letters_
   asio::io_context* loop_;
+  std::vector<Letter> letters_;
+  std::vector<Letter> reading_;
+  std::atomic<std::thread::id> thread_{};
 };
 
 /// What every connection has of its server.
 struct ConnectionWorld {
   asio::io_context& loop;
-  std::shared_ptr<LoopGate> gate;
+  std::shared_ptr<AnswerGate> gate;
   Dispatcher& dispatcher;
   std::size_t output_bytes_max;
   Duration write_patience;
   Duration hello_patience;
+  std::atomic<std::uint64_t>& calls_refused;
   std::atomic<std::uint64_t>& bytes_in;
   std::atomic<std::uint64_t>& bytes_out;
 };
@@ -86,15 +159,20 @@ class ServerConnection : public std::enable_shared_from_this<ServerConnection> {
 };
 
 template <typename Stream>
-class StreamConnection final : public ServerConnection, private ServerCore::Calls {
+class StreamConnection final : public ServerConnection,
+                               private ServerCore::Calls,
+                               private LateAnswers {
  public:
   StreamConnection(Stream stream, const ConnectionWorld& world, const ServerCore::Options& core,
-                   Closed closed)
+                   Caller caller, Closed closed)
       : stream_(std::move(stream)),
         world_(world),
         core_(core, *this, host::run_now()),
+        path_(std::make_shared<AnswerGate::Path>(world.gate, static_cast<LateAnswers&>(*this),
+                                                 std::move(caller))),
         closed_(std::move(closed)),
         moved_at_(host::run_now()) {}
+  ~StreamConnection() override { path_->cut(); }
 
   void start() override {
     boost::system::error_code ignored;  // a socket without it works, only slower
@@ -141,6 +219,7 @@ class StreamConnection final : public ServerConnection, private ServerCore::Call
     if (!std::exchange(open_, false)) {
       return;
     }
+    path_->cut();
     boost::system::error_code ignored;  // closed is closed
     socket().close(ignored);
     closed_(*this, why);
@@ -152,16 +231,8 @@ class StreamConnection final : public ServerConnection, private ServerCore::Call
    public:
     RespondTo(StreamConnection& connection, CallId id) : connection_(connection), id_(id) {}
     void at_once(const CallResult& result) const override { connection_.answer(id_, result); }
-    Dispatcher::Respond later() const override {
-      return [gate = connection_.world_.gate, weak = connection_.weak_self(),
-              id = id_](const CallResult& result) {
-        gate->post([weak, id, result] {
-          if (const auto self = weak.lock()) {
-            self->answer_late(id, result);
-          }
-        });
-      };
-    }
+    std::shared_ptr<ReturnPath> later() const override { return connection_.path_; }
+    const Caller& caller() const override { return connection_.path_->caller; }
 
    private:
     StreamConnection& connection_;
@@ -187,13 +258,9 @@ class StreamConnection final : public ServerConnection, private ServerCore::Call
                  result.code == Code::ok ? ByteView{result.body} : ByteView{result.why});
   }
 
-  std::weak_ptr<StreamConnection> weak_self() {
-    return std::static_pointer_cast<StreamConnection>(shared_from_this());
-  }
-
-  void answer_late(CallId id, const CallResult& result) {
-    if (open_) {
-      answer(id, result);
+  void answer_late(CallId id, const CallResult& result) override {
+    answer(id, result);
+    if (!feeding_) {
       write_soon();
     }
   }
@@ -233,7 +300,14 @@ class StreamConnection final : public ServerConnection, private ServerCore::Call
       return;
     }
     world_.bytes_in.fetch_add(count, std::memory_order_relaxed);
-    if (!core_.feed(host::run_now(), {input_.data(), count})) {
+    const std::uint64_t refused_before = core_.calls_refused();
+    feeding_ = true;
+    const bool good = core_.feed(host::run_now(), {input_.data(), count});
+    feeding_ = false;
+    if (const std::uint64_t refused = core_.calls_refused() - refused_before; refused > 0) {
+      world_.calls_refused.fetch_add(refused, std::memory_order_relaxed);
+    }
+    if (!good) {
       write();  // the answers that it has earned before
       close(core_.why());
       return;
@@ -307,12 +381,14 @@ class StreamConnection final : public ServerConnection, private ServerCore::Call
   Stream stream_;
   const ConnectionWorld& world_;
   ServerCore core_;
+  const std::shared_ptr<AnswerGate::Path> path_;
   Closed closed_;
   std::array<char, 16 * 1024> input_;
   Bytes writing_bytes_;
   Instant moved_at_;  // the last progress of hello and writing
   bool open_ = true;
   bool greeted_ = false;
+  bool feeding_ = false;
   bool reading_ = false;
   bool writing_ = false;
   bool write_posted_ = false;

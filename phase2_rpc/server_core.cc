@@ -87,12 +87,14 @@ void ServerCore::on_request(Instant now, const Frame& frame) {
   }
   announced_ = one_way ? 0 : header.id;
   if (leaving_) {
+    ++calls_refused_;
     answer(header.id, Code::unavailable, Executed::no, "the server is going away");
     return;
   }
   if (waiting_.size() >= options_.calls_in_flight_max ||
       (bytes_in_flight_ > 0 &&
        bytes_in_flight_ + header.payload_bytes > options_.bytes_in_flight_max)) {
+    ++calls_refused_;
     answer(header.id, Code::resource_exhausted, Executed::no, "too much is in flight");
     return;
   }

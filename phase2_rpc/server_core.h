@@ -81,6 +81,8 @@ class ServerCore {
 
   std::size_t calls_in_flight() const { return waiting_.size(); }
   std::size_t bytes_in_flight() const { return bytes_in_flight_; }
+  /// Calls refused in here, which on_call() never saw.
+  std::uint64_t calls_refused() const { return calls_refused_; }
   const std::string& why() const { return why_; }
 
  private:
@@ -95,6 +97,7 @@ class ServerCore {
   Bytes output_;
   boost::unordered_flat_map<CallId, std::size_t> waiting_;  // answered later: id → bytes
   std::size_t bytes_in_flight_ = 0;
+  std::uint64_t calls_refused_ = 0;
   CallId announced_ = 0;  // the call that on_call() is being told of, until it is answered
   KeepAlive keep_alive_;
   bool greeted_ = false;

@@ -6,6 +6,30 @@ namespace kv::rpc {
 
 namespace ssl = boost::asio::ssl;
 
+void add_security_flags(host::Flags& flags, Security& target) {
+  TlsFiles& tls = target.tls;
+  flags.add("--tls-cert", tls.certificate, "this side's certificate and its chain, in PEM", "FILE");
+  flags.add("--tls-key", tls.key, "its private key", "FILE");
+  flags.add("--tls-ca", tls.authority, "who must have signed the other side's certificate", "FILE");
+  flags.add_switch("--insecure", target.insecure,
+                   "RPC with other machines without TLS: whoever is on the way reads and writes");
+  flags.finally([&tls] {
+    const bool all = !tls.certificate.empty() && !tls.key.empty() && !tls.authority.empty();
+    return tls.wanted() && !all ? std::string{"TLS needs all of --tls-cert, --tls-key and --tls-ca"}
+                                : std::string{};
+  });
+}
+
+std::string why_not_in_plain(const host::SocketAddress& address, const TlsFiles& files,
+                             bool insecure) {
+  if (files.wanted() || insecure || host::is_loopback(address)) {
+    return {};
+  }
+  return "RPC at " + host::to_text(address) +
+         " is for other machines too: give --tls-cert, --tls-key and --tls-ca, or --insecure to "
+         "speak in plain";
+}
+
 std::shared_ptr<ssl::context> open_tls(const TlsFiles& files, TlsSide side, std::string& why) {
   if (files.certificate.empty() || files.key.empty() || files.authority.empty()) {
     why = "TLS needs a certificate, its key and an authority: --tls-cert, --tls-key and --tls-ca";

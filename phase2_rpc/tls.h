@@ -5,6 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "common/host/address.h"
+#include "common/host/flags.h"
+
 namespace boost::asio::ssl {
 class context;
 }
@@ -19,6 +22,20 @@ struct TlsFiles {
 
   bool wanted() const { return !certificate.empty() || !key.empty() || !authority.empty(); }
 };
+
+/// What --tls-cert, --tls-key, --tls-ca and --insecure say.
+struct Security {
+  TlsFiles tls;
+  bool insecure = false;
+};
+
+/// Declares the four. Parsing refuses a part of the TLS files without the rest.
+void add_security_flags(host::Flags& flags, Security& target);
+
+/// Without TLS nothing leaves this machine unless somebody said --insecure: the empty string, or
+/// one line that says so.
+std::string why_not_in_plain(const host::SocketAddress& address, const TlsFiles& files,
+                             bool insecure);
 
 enum class TlsSide : std::uint8_t { server, client };
 

@@ -27,14 +27,21 @@ constexpr Method<Ask, Told> peers{.id = 24, .name = "test.peers", .safety = Safe
 
 class Collect : public Dispatcher::RespondTo {
  public:
-  explicit Collect(std::vector<CallResult>& results) : results_(results) {}
-  void at_once(const CallResult& result) const override { results_.push_back(result); }
-  Dispatcher::Respond later() const override {
-    return [&results = results_](const CallResult& result) { results.push_back(result); };
-  }
+  explicit Collect(std::vector<CallResult>& results) : path_(std::make_shared<Path>(results)) {}
+  void at_once(const CallResult& result) const override { path_->answer(1, result); }
+  std::shared_ptr<ReturnPath> later() const override { return path_; }
+  const Caller& caller() const override { return path_->caller; }
 
  private:
-  std::vector<CallResult>& results_;
+  struct Path : ReturnPath {
+    explicit Path(std::vector<CallResult>& its_results) : results(its_results) {}
+    void answer(CallId, const CallResult& result) override { results.push_back(result); }
+
+    std::vector<CallResult>& results;
+    const Caller caller{.address = "127.0.0.1:4711", .connection = 3};
+  };
+
+  std::shared_ptr<Path> path_;
 };
 
 struct World {
@@ -137,6 +144,25 @@ BOOST_AUTO_TEST_CASE(a_late_answer_arrives_when_it_is_given) {
   BOOST_TEST(world.results.empty());
   world.kept(Told{"at last"});
   BOOST_TEST(world.last_answer() == "at last");
+}
+
+BOOST_AUTO_TEST_CASE(a_handler_that_forgets_its_call_ends_it_all_the_same) {
+  World world;
+  world.call(late.id);
+  BOOST_TEST(world.dispatcher.in_flight() == 1);
+  world.kept = nullptr;
+  BOOST_REQUIRE(world.results.size() == 1);
+  BOOST_TEST((world.results[0].code == Code::internal));
+  BOOST_TEST(world.dispatcher.in_flight() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(of_two_answers_to_one_call_the_first_counts) {
+  World world;
+  world.call(late.id);
+  world.kept(Told{"first"});
+  world.kept(Told{"second"});
+  BOOST_REQUIRE(world.results.size() == 1);
+  BOOST_TEST(world.last_answer() == "first");
 }
 
 BOOST_AUTO_TEST_CASE(work_for_the_pool_runs_there) {

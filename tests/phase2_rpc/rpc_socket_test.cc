@@ -40,9 +40,9 @@ void ignore(Level, std::string_view) {}
 /// What the handlers do, and what they keep.
 struct Service {
   Service()
-      : pool(2, 100'000),
-        dispatcher([] { return host::run_now(); },
-                   [this](WorkPool::Work work) { return pool.offer(std::move(work)); }) {
+      : dispatcher([] { return host::run_now(); },
+                   [this](WorkPool::Work work) { return pool.offer(std::move(work)); }),
+        pool(2, 100'000) {
     dispatcher.serve(echo, {}, [](const CallContext&, const Text& ask) { return ask; });
     dispatcher.serve(add, {}, [this](const CallContext&, const Text& ask) {
       const std::lock_guard lock{mutex};
@@ -65,12 +65,12 @@ struct Service {
     BOOST_REQUIRE(came.wait_for(lock, 30s, [&] { return held.size() >= count; }));
   }
 
-  std::mutex mutex;  // guards all below but the dispatcher
+  Dispatcher dispatcher;
+  std::mutex mutex;  // guards what the handlers keep
   std::condition_variable came;
   std::vector<std::function<void(const Text&)>> held;
   int sum = 0;
   WorkPool pool;
-  Dispatcher dispatcher;
 };
 
 RpcServer::Options on_free_port(std::size_t threads = 1) {

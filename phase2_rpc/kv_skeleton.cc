@@ -1,0 +1,79 @@
+#include "phase2_rpc/kv_skeleton.h"
+
+#include <utility>
+
+#include "common/wire/fields.h"
+#include "common/wire/line.h"
+#include "phase2_rpc/kv_methods.h"
+
+namespace kv::rpc {
+namespace {
+
+constexpr std::string_view key_rule =
+    "a key is 1 to 250 bytes without white space and control bytes";
+
+/// Reads into what is kept from call to call, so that its strings keep their capacity.
+template <typename Ask>
+bool read_into(Ask& ask, ByteView bytes) {
+  const auto clear = [](std::string_view, auto& field) { field.clear(); };
+  Ask::fields(ask, clear);  // what a shorter request does not bring is empty
+  wire::FieldReader reader{bytes};
+  Ask::fields(ask, reader);
+  return reader.good();
+}
+
+void answer(const Dispatcher::Respond& respond, const Reply& reply) {
+  static thread_local CallResult result;
+  result.body.clear();
+  wire::encode_to(reply, result.body);
+  respond(result);
+}
+
+void refuse(const Dispatcher::Respond& respond, std::string_view why) {
+  answer(respond, {.status = Status::bad_request, .value = {}, .why = std::string{why}});
+}
+
+bool keys_are_good(const Command& command) {
+  const auto good = [](const auto& part) { return wire::is_key(part.key); };
+  return command.verb == Verb::batch ? std::ranges::all_of(command.guards, good) &&
+                                           std::ranges::all_of(command.writes, good)
+                                     : wire::is_key(command.key);
+}
+
+template <typename Ask>
+void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Service& service,
+               Where where) {
+  const auto handler = [&service](const CallContext& context, ByteView bytes,
+                                  Dispatcher::Respond respond) {
+    static thread_local Ask ask;
+    static thread_local Command command;
+    if (!read_into(ask, bytes)) {
+      respond(Dispatcher::malformed());
+      return;
+    }
+    swap_into(ask, command);
+    if (!keys_are_good(command)) {
+      refuse(respond, key_rule);
+      return;
+    }
+    command.origin = context.metadata.origin;
+    // As one word, and not as a Respond, for which a std::function would allocate.
+    service.submit(command, [call = std::move(respond).release()](const Reply& reply) {
+      answer(Dispatcher::Respond::adopt(call), reply);
+    });
+  };
+  dispatcher.add(method.id, method.name, method.safety,
+                 {.where = where, .once_by = OnceBy::handler}, Dispatcher::LateHandler{handler});
+}
+
+}  // namespace
+
+void serve_service(Dispatcher& dispatcher, Service& service, Where where) {
+  serve_one(dispatcher, kv_get, service, where);
+  serve_one(dispatcher, kv_put, service, where);
+  serve_one(dispatcher, kv_delete, service, where);
+  serve_one(dispatcher, kv_cas, service, where);
+  serve_one(dispatcher, kv_batch, service, where);
+}
+
+}  // namespace kv::rpc
