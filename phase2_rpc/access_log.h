@@ -1,4 +1,4 @@
-// The log lines of RPC requests and answers, in the words of the front door's:
+// The log lines of RPC requests and answers, in the words of the front door's.
 //
 //   event=request op=c7.12 from=127.0.0.1:4711 transport=rpc method=kv.put verb=put key=a bytes=67
 //   event=answer op=c7.12 to=127.0.0.1:4711 transport=rpc method=kv.put verb=put result=ok us=3
