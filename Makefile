@@ -9,6 +9,9 @@ AR := gcc-ar
 BUILD := $(if $(filter release,$(MODE)),build,build/$(MODE))
 
 MODE_FLAGS_release := -O2
+# The way of a request through parser, store and session is 6 % shorter so; elsewhere it gains nothing.
+# At -O3 g++ 12 sees overlaps in std::string that are none (-Wrestrict, GCC bug 105651).
+HOT_FLAGS_release := -O3 -Wno-restrict
 # GCC documents that sanitizers bring false -Wmaybe-uninitialized findings (std::regex has one).
 MODE_FLAGS_asan := -O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 MODE_FLAGS_tsan := -O1 -Wno-maybe-uninitialized -fsanitize=thread -Wno-tsan
@@ -119,6 +122,8 @@ $(BUILD)/bin/tests: $(TEST_OBJECTS) $(ARCHIVES)
 # measure lies in the libraries.
 $(BUILD)/obj/tests/%.o: CPPFLAGS += -DBOOST_TEST_DYN_LINK
 $(BUILD)/obj/tests/%.o: CXXFLAGS += -O0 -g1
+
+$(foreach l,common/kv common/wire phase1_sockets,$(BUILD)/obj/$l/%.o): CXXFLAGS += $(HOT_FLAGS_$(MODE))
 
 $(BUILD)/obj/%.o: %.cc Makefile
 	@mkdir -p $(@D)

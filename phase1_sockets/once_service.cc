@@ -50,11 +50,15 @@ OnceService::OnceService(Service& inner, Options options) : inner_(inner), optio
   check(options_.entries_max >= shards);
 }
 
+/// The way of a command without an ID is short, and kept apart from the frame of the other.
 void OnceService::submit(const Command& command, Done done) {
-  if (command.origin.client.empty()) {
-    inner_.submit(command, std::move(done));
-    return;
+  if (command.origin.client.empty()) [[likely]] {
+    return inner_.submit(command, std::move(done));
   }
+  submit_once(command, std::move(done));
+}
+
+[[gnu::noinline]] void OnceService::submit_once(const Command& command, Done done) {
   const Origin& origin = command.origin;
   Id id{.client = origin.client,
         .sequence = origin.sequence,

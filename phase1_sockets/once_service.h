@@ -93,6 +93,7 @@ class OnceService final : public Service {
     std::shared_ptr<const Reply> words;  // or so
   };
 
+  void submit_once(const Command& command, Done done);
   Shard& shard_of(const Id& id) { return shards_[id.hash % shards]; }
   Arrival admit(Shard& shard, Id id, std::uint64_t request, Done& done);
   Arrival repeat(Entry& entry, std::uint64_t request, Done& done) const;
