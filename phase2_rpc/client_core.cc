@@ -175,6 +175,7 @@ void ClientCore::on_hello(const Frame& frame) {
     why_ = "the server's hello is malformed";
     return;
   }
+  greeted_ = true;
   options_.calls_in_flight_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(options_.calls_in_flight_max, hello->calls_in_flight_max));
   options_.bytes_in_flight_max = static_cast<std::size_t>(

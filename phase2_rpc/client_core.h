@@ -87,6 +87,8 @@ class ClientCore {
   std::size_t calls_in_flight() const { return in_flight_; }
   std::size_t bytes_in_flight() const { return bytes_in_flight_; }
   bool server_is_leaving() const { return leaving_; }
+  /// The server has said hello; a proof of the secret that it wanted is in the output.
+  bool greeted() const { return greeted_; }
   const ClientCounts& counts() const { return counts_; }
   const std::string& why() const { return why_; }
 
@@ -122,6 +124,7 @@ class ClientCore {
   Instant next_deadline_ = never;        // no call is due before it
   KeepAlive keep_alive_;
   bool leaving_ = false;
+  bool greeted_ = false;
   ClientCounts counts_;
   std::string why_;
 };

@@ -107,6 +107,7 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
       !good(sync_file(*file), "sync", file_path)) {
     return false;
   }
+  syncs.fetch_add(1, std::memory_order_relaxed);
   std::size_t handed = 0;
   for (const Bytes& record : records) {
     handed += record.size();
@@ -117,7 +118,6 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
     pending_bytes -= handed;
     durable.store(place.record, std::memory_order_release);
   }
-  syncs.fetch_add(1, std::memory_order_relaxed);
   options.on_progress();
   return true;
 }
