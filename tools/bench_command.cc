@@ -1,6 +1,7 @@
 #include "tools/bench_command.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <charconv>
 #include <cstdio>
@@ -42,6 +43,7 @@ struct Settings {
   std::uint64_t idle = 0;     // connections to hold, instead of load
   std::uint64_t accepts = 0;  // connections to open and close, instead of load
   std::uint64_t watched_pid = 0;
+  std::string progress = "auto";
 };
 
 std::string read_seconds(std::string_view text, double& seconds) {
@@ -53,6 +55,25 @@ std::string read_seconds(std::string_view text, double& seconds) {
   }
   seconds = read;
   return {};
+}
+
+std::string record_error(Settings& settings) {
+  Plan& plan = settings.plan;
+  if (plan.history.empty()) {
+    return plan.mix.deletes_percent + plan.mix.swaps_percent > 0 || plan.read_back
+               ? "--deletes, --swaps and --read-back need --history"
+               : "";
+  }
+  settings.no_fill = true;
+  if (plan.mix.dialect != Dialect::line) {
+    return "--history: only over the line protocol";
+  }
+  if (plan.depth != 1) {
+    return "--history: a client has one operation under way, --depth 1";
+  }
+  return plan.mix.gets_percent + plan.mix.deletes_percent + plan.mix.swaps_percent > 100
+             ? "--gets, --deletes and --swaps are more than 100 together"
+             : "";
 }
 
 std::string combination_error(Settings& settings) {
@@ -74,6 +95,9 @@ std::string combination_error(Settings& settings) {
     if (plan.mix.value_bytes > most) {
       return "--value: at most " + std::to_string(most) + " bytes fit into this target's datagrams";
     }
+  }
+  if (std::string wrong = record_error(settings); !wrong.empty()) {
+    return wrong;
   }
   if (settings.idle + settings.accepts > 0 && plan.mix.transport == Transport::udp) {
     return "--idle and --accepts: UDP has no connections";
@@ -103,6 +127,22 @@ void declare_load(host::Flags& flags, Settings& settings) {
             "fast as they are answered");
   flags.add("--seed", plan.mix.seed, {}, "of the keys drawn");
   flags.add_switch("--ids", plan.mix.with_ids, "give each request an ID of its own");
+}
+
+void declare_record(host::Flags& flags, Settings& settings) {
+  Plan& plan = settings.plan;
+  flags.add("--history", plan.history,
+            "record every operation for `quintet check`: unique values, keys of this run alone; "
+            "goes on with the next target when a server dies (line, udp)",
+            "FILE");
+  flags.add("--deletes", plan.mix.deletes_percent, {0, 100}, "recorded: percent of DELETEs");
+  flags.add("--swaps", plan.mix.swaps_percent, {0, 100}, "recorded: percent of CAS");
+  flags.add("--attempt-timeout", plan.attempt_patience,
+            "recorded: then the operation is asked again elsewhere, until --timeout");
+  flags.add_switch("--read-back", plan.read_back,
+                   "recorded: at the end read every key from every target");
+  flags.add_choice("--progress", settings.progress, {"auto", "always", "never"},
+                   "a line that tells how it goes; auto: on a terminal");
 }
 
 void declare_rest(host::Flags& flags, Settings& settings) {
@@ -155,11 +195,31 @@ Json report(const Plan& plan, const Outcome& outcome) {
   json.add("errors", outcome.errors).add("unanswered", outcome.unanswered);
   json.add("not_started", outcome.not_started).add("unsolicited", outcome.unsolicited);
   json.add("retransmissions", outcome.retransmissions).add("reconnects", outcome.reconnects);
+  json.add("aborted", outcome.aborted).add("unavailable", outcome.unavailable);
+  json.add("unknown", outcome.unknown);
   return std::move(json.add("generator_busy", outcome.busy));
 }
 
-int play(const Settings& settings) {
+/// One line that is written over again and again, for people.
+void show_progress(const Outcome& outcome) {
+  const auto milliseconds = [](load::Nanoseconds time) {
+    return static_cast<double>(time.count()) * 1e-6;
+  };
+  const double rate = outcome.seconds > 0 ? static_cast<double>(outcome.ops) / outcome.seconds : 0;
+  const std::string line =
+      fmt::format("{:6.1f} s {:>10} operations {:>9.0f}/s  p50 {:.2f} ms  p99 {:.2f} ms  errors {}",
+                  outcome.seconds, outcome.ops, rate, milliseconds(outcome.latency.quantile(0.5)),
+                  milliseconds(outcome.latency.quantile(0.99)), outcome.errors);
+  std::fprintf(stderr, "\r%-100s", line.c_str());
+}
+
+int play(Settings& settings) {
   std::string why;
+  const bool shown = settings.progress == "always" ||
+                     (settings.progress == "auto" && ::isatty(STDERR_FILENO) == 1);
+  if (shown) {
+    settings.plan.progress = show_progress;
+  }
   const auto before = load::resident_bytes(settings.watched_pid);
   const std::unique_ptr<load::Load> load = load::Load::connect(settings.plan, why);
   if (!load) {
@@ -176,6 +236,9 @@ int play(const Settings& settings) {
   const auto used_before = load::processor_time(settings.watched_pid);
   if (!settings.fill_only) {
     outcome = load->run();
+  }
+  if (shown) {
+    std::fprintf(stderr, "\r%100s\r", "");
   }
   const auto used_after = load::processor_time(settings.watched_pid);
   if (!outcome.first_error.empty()) {
@@ -229,6 +292,7 @@ int bench_command(int argc, const char* const* argv) {
   Settings settings;
   host::Flags flags{"quintet bench", "Puts load on a server and prints what came of it as JSON."};
   declare_load(flags, settings);
+  declare_record(flags, settings);
   declare_rest(flags, settings);
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;

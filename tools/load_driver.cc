@@ -1,24 +1,16 @@
 #include "tools/load_driver.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "tools/load_usage.h"
 
 namespace kv::load {
 namespace {
 
 constexpr std::size_t events_max = 256;
 constexpr Nanoseconds tick = std::chrono::milliseconds{10};
-
-double processor_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
+constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
 
 double seconds_between(Moment begin, Moment end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -49,7 +41,7 @@ Outcome Driver::play(const Pacer::Plan& pace, std::uint32_t depth) {
   outcome_ = Outcome{};
   pacer_.emplace(pace);
   depth_ = depth;
-  progress_at_ = pace.begin;
+  progress_at_ = begun_ = told_at_ = pace.begin;
   const double processor_begin = processor_seconds();
   Moment now = pace.begin;
   Moment tick_at = now + tick;
@@ -62,6 +54,7 @@ Outcome Driver::play(const Pacer::Plan& pace, std::uint32_t depth) {
     now = Clock::now();
     if (now >= tick_at) {
       on_tick(now);
+      tell_progress(now);
       tick_at = now + tick;
     }
   }
@@ -70,6 +63,14 @@ Outcome Driver::play(const Pacer::Plan& pace, std::uint32_t depth) {
       (processor_seconds() - processor_begin) / seconds_between(pace.begin, Clock::now());
   outcome_.not_started = pacer_->is_open_loop() ? pacer_->due(pace.end) : 0;
   return std::exchange(outcome_, Outcome{});
+}
+
+void Driver::tell_progress(Moment now) {
+  if (plan_.progress && !filling_ && now >= told_at_ + progress_interval) {
+    outcome_.seconds = seconds_between(begun_, now);
+    plan_.progress(outcome_);
+    told_at_ = now;
+  }
 }
 
 void Driver::start_idle(Moment now) {

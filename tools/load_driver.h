@@ -56,6 +56,7 @@ class Driver : public Load {
  private:
   Outcome play(const Pacer::Plan& pace, std::uint32_t depth);
   void start_idle(Moment now);
+  void tell_progress(Moment now);
   bool start_one(ClientIndex client, Moment now);
   void wait(Moment now);
   bool is_done(Moment now);
@@ -71,6 +72,8 @@ class Driver : public Load {
   std::uint32_t depth_ = 1;
   std::uint32_t under_way_ = 0;  // clients with a batch
   Moment progress_at_;           // a batch was finished
+  Moment begun_;
+  Moment told_at_;
   std::deque<ClientIndex> idle_;
   std::vector<epoll_event> events_;
 };

@@ -1,5 +1,6 @@
 #include "tools/load_run.h"
 
+#include "tools/load_record.h"
 #include "tools/load_tcp.h"
 #include "tools/load_udp.h"
 
@@ -24,6 +25,15 @@ std::unique_ptr<Load> Load::connect(const Plan& plan, std::string& why) {
   std::vector<host::SocketAddress> addresses;
   if (!resolve_all(plan.target, addresses, why)) {
     return nullptr;
+  }
+  if (!plan.history.empty()) {
+    Descriptor epoll = make_epoll();
+    if (!epoll.open()) {
+      why = errno_text("cannot make an epoll instance");
+      return nullptr;
+    }
+    auto load = std::make_unique<RecordLoad>(plan, std::move(epoll), std::move(addresses));
+    return load->prepare(why) ? std::move(load) : nullptr;
   }
   return plan.target.transport == Transport::tcp
              ? connected<TcpLoad>(plan, std::move(addresses), why)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -27,6 +28,14 @@ struct Plan {
   std::uint64_t rate = 0;                       // a second, over all clients; 0: closed loop
   Duration patience = std::chrono::seconds{5};  // for answers after the end, and for the fill
   Duration retransmit_after = std::chrono::milliseconds{200};  // UDP
+
+  /// Not empty: a recorded run (see load_record.h), and its history's file.
+  std::string history;
+  Duration attempt_patience = std::chrono::seconds{1};  // recorded: then another is made
+  bool read_back = false;                               // recorded: then read all from everyone
+
+  /// Called now and then with what the run has come to so far.
+  std::function<void(const Outcome&)> progress;
 };
 
 inline constexpr std::uint32_t clients_max = 20'000;

@@ -45,7 +45,9 @@ struct Mix {
   std::uint64_t keys = 10'000;
   std::size_t value_bytes = 64;
   unsigned gets_percent = 50;
-  bool with_ids = false;  // line and udp: each request carries an ID that no other ever had
+  unsigned deletes_percent = 0;  // recorded runs only, as are these:
+  unsigned swaps_percent = 0;    // compare-and-set
+  bool with_ids = false;         // line and udp: each request carries an ID that no other ever had
   std::uint64_t seed = 1;
 };
 
