@@ -1,0 +1,79 @@
+// An acceptor (Paxos Made Simple, 2.2): it promises, it accepts, and it forgets neither.
+//
+// Every promise and every acceptance is a record before the message that tells of it leaves. What
+// an acceptor knows is thus what its records say, and a new life of it, whose memory is empty,
+// is where the last one was.
+//
+// It keeps what it accepted as long as the learner beside it can not yet stand for it: see
+// forget().
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "common/core/bytes.h"
+#include "common/core/time.h"
+#include "phase4_paxos/ballot.h"
+#include "phase4_paxos/messages.h"
+#include "phase4_paxos/options.h"
+#include "phase4_paxos/post.h"
+
+namespace kv::paxos {
+
+/// What a slot holds: shared by the roles of a replica, and never changed.
+using Value = std::shared_ptr<const Bytes>;
+
+class Acceptor {
+ public:
+  explicit Acceptor(const PaxosOptions& options) : options_(options) {}
+
+  void on_prepare(Instant now, NodeId from, const Prepare& prepare, Post& post);
+  /// `record` is the message: it is what gets written down.
+  void on_accept(Instant now, const Accept& accept, const Value& value, ByteView record,
+                 Post& post);
+  void on_beat(Instant now, const Beat& beat, Post& post);
+  /// Tells of all that was accepted since the last flush, in one message.
+  void flush(Post& post);
+  bool has_news() const { return !news_.empty(); }
+
+  /// Everything up to `slot` is chosen, and the learner beside this acceptor has it: so nobody
+  /// needs to hear from it what was accepted there.
+  void forget(Slot slot);
+
+  // A new life, from a snapshot and the records behind it.
+  void restore(const Head& head);
+  void recover(const Promised& promised) { raise(promised.ballot); }
+  void recover(const Accept& accept, const Value& value);
+
+  const Ballot& promised() const { return promised_; }
+  Slot floor() const { return floor_; }
+  /// What was accepted behind the floor, in the order of slots.
+  std::vector<Proposal> accepted_after(Slot slot) const;
+  void check_invariants() const;
+
+ private:
+  struct Entry {
+    Ballot ballot;
+    Value value;  // null: nothing was accepted
+  };
+
+  bool follows_another(Instant now, const Ballot& ballot) const;
+  void refuse(const Ballot& ballot, Post& post) const;
+  void raise(const Ballot& ballot);
+  Entry& entry(Slot slot);
+  void tell_promise(NodeId to, const Prepare& prepare, Post& post) const;
+
+  const PaxosOptions& options_;
+  Ballot promised_;
+  std::deque<Entry> entries_;  // of floor_ + 1 and the slots behind it
+  Slot floor_;
+
+  Ballot leader_;        // heard of last
+  Instant leader_at_{};  // when
+  bool leader_heard_ = false;
+  Ballot news_of_;          // accepted under this ballot, and not told yet:
+  std::vector<Slot> news_;  // in these slots
+};
+
+}  // namespace kv::paxos

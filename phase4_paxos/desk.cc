@@ -1,0 +1,277 @@
+#include "phase4_paxos/desk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/core/check.h"
+#include "common/core/varint.h"
+#include "common/wire/line.h"
+#include "common/wire/logfmt.h"
+
+namespace kv::paxos {
+namespace {
+
+constexpr std::size_t forward_header_bytes = 2;
+constexpr int sends_before_again = 4;  // a parcel may have to wait at the leader for a while
+
+ByteView parcel_of(const Bytes& forward) {
+  return ByteView{forward}.substr(forward_header_bytes);
+}
+
+Reply refusal(Status status, const char* why) {
+  return {.status = status, .value = {}, .why = why};
+}
+
+}  // namespace
+
+void Desk::start(Instant now, std::uint64_t boot) {
+  now_ = now;
+  boot_ = boot;
+}
+
+void Desk::on_booted(std::uint64_t boot) {
+  booted_ = booted_ || boot == boot_;
+}
+
+// --- in ------------------------------------------------------------------------------------------
+
+void Desk::request(Instant now, RequestId id, const Command& command, Post& post) {
+  now_ = now;
+  if (command.verb == Verb::ping) {
+    return post.answer(id, {});
+  }
+  if (bytes_ > options_.desk_bytes_max) {
+    return post.answer(id, refusal(Status::unavailable, "too many commands wait for a leader"));
+  }
+  look_at_ = std::min(look_at_, now + options_.resend_after);
+  if (!changes_something(command.verb)) {
+    if (reads_.reads.empty()) {
+      reads_.since = now;
+    }
+    reads_.reads.push_back({id, command});
+    return;
+  }
+  gather(now, id, command);
+}
+
+void Desk::gather(Instant now, RequestId id, const Command& command) {
+  if (gathered_.empty() || gathered_.back().commands.size() >= options_.parcel_bytes) {
+    gathered_.push_back({.commands = {}, .requests = {}, .since = now});
+  }
+  Gathered& last = gathered_.back();
+  const std::size_t before = last.commands.size();
+  append_command(last.commands, command, scratch_);
+  last.requests.push_back(id);
+  bytes_ += last.commands.size() - before;
+}
+
+void Desk::on_leader(Instant now, const Ballot& ballot) {
+  now_ = now;
+  if (ballot > leader_) {
+    leader_is_new_ = waits();
+    leader_ = ballot;
+  }
+}
+
+// --- out -----------------------------------------------------------------------------------------
+
+void Desk::tick(Instant now, Post& post) {
+  now_ = now;
+  if (leader_is_new_) {
+    leader_is_new_ = false;
+    send_again(now, true, post);
+  }
+  while (can_hand_in()) {
+    hand_in(now, post);
+  }
+  if (can_ask()) {
+    ask(now, post);
+  }
+  if (now >= look_at_) {
+    give_up(now, post);
+    send_again(now, false, post);
+    look_at_ = waits() ? now + options_.resend_after : never;
+  }
+}
+
+Instant Desk::wake_at() const {
+  return leader_is_new_ || can_hand_in() || can_ask() ? now_ : look_at_;
+}
+
+void Desk::hand_in(Instant now, Post& post) {
+  Gathered& next = gathered_.front();
+  const ParcelId id{self_, boot_, first_ + open_.size()};
+  const Bytes head = begin_parcel(id);
+  Bytes message = pack(Forward{}, head);
+  message.append(next.commands);
+  bytes_ += message.size() - next.commands.size();
+  if (post.notes(Level::debug)) {
+    post.note(Level::debug, wire::LogFields{}
+                                .add("role", "desk")
+                                .add("event", "forward")
+                                .add("parcel", id.number)
+                                .add("commands", next.requests.size())
+                                .add("to", leader_.node)
+                                .text());
+  }
+  post.send({leader_.node}, message, Leaves::at_once);
+  open_.push_back({.message = std::move(message),
+                   .requests = std::move(next.requests),
+                   .since = next.since,
+                   .sent_at = now});
+  gathered_.pop_front();
+}
+
+void Desk::ask(Instant now, Post& post) {
+  asked_ = std::exchange(reads_, {});
+  asked_->number = ++last_question_;
+  asked_->sent_at = now;
+  post.send({leader_.node}, pack(ReadAsk{boot_, asked_->number}), Leaves::at_once);
+}
+
+void Desk::send_again(Instant now, bool all, Post& post) {
+  if (!ready()) {
+    return;
+  }
+  for (Open& open : open_) {
+    if (!open.requests.empty() &&
+        (all || now - open.sent_at >= sends_before_again * options_.resend_after)) {
+      open.sent_at = now;
+      post.send({leader_.node}, open.message, Leaves::at_once);
+    }
+  }
+  if (asked_ && (all || now - asked_->sent_at >= options_.resend_after)) {
+    asked_->sent_at = now;
+    post.send({leader_.node}, pack(ReadAsk{boot_, asked_->number}), Leaves::at_once);
+  }
+}
+
+/// Whoever waits too long is told what is certain: nothing, if the parcel has left.
+void Desk::give_up(Instant now, Post& post) {
+  const Instant oldest = now - options_.command_patience;
+  while (!gathered_.empty() && gathered_.front().since <= oldest) {
+    for (const RequestId id : gathered_.front().requests) {
+      post.answer(id, refusal(Status::unavailable, "nobody leads"));
+    }
+    bytes_ -= gathered_.front().commands.size();
+    gathered_.pop_front();
+  }
+  for (Open& open : open_) {
+    if (open.since <= oldest) {
+      for (const RequestId id : open.requests) {
+        post.answer(id, refusal(Status::unknown, "no majority answers"));
+      }
+      close(open);
+    }
+  }
+  const auto refuse_reads = [&](const Reads& reads) {
+    for (const Read& read : reads.reads) {
+      post.answer(read.request, refusal(Status::unavailable, "no majority answers"));
+    }
+  };
+  if (!reads_.reads.empty() && reads_.since <= oldest) {
+    refuse_reads(std::exchange(reads_, {}));
+  }
+  if (asked_ && asked_->since <= oldest) {
+    refuse_reads(*std::exchange(asked_, std::nullopt));
+  }
+  for (; !answered_.empty() && answered_.front().since <= oldest; answered_.pop_front()) {
+    refuse_reads(answered_.front());
+  }
+}
+
+// --- answers -------------------------------------------------------------------------------------
+
+void Desk::on_applied(Learner& learner, Post& post) {
+  for (const ParcelReplies& done : learner.take_replies()) {
+    finish(done, post);
+  }
+  if (learner.take_leap()) {
+    settle_all(learner, post);
+  }
+  answer_reads(learner, post);
+}
+
+void Desk::finish(const ParcelReplies& done, Post& post) {
+  if (done.number < first_ || done.number - first_ >= open_.size()) {
+    return;  // it was given up
+  }
+  Open& open = open_[done.number - first_];
+  if (done.replies.empty()) {
+    return settle(open, post);
+  }
+  const std::size_t count = std::min(open.requests.size(), done.replies.size());
+  for (std::size_t i = 0; i < count; ++i) {
+    post.answer(open.requests[i], done.replies[i]);
+  }
+  close(open);
+}
+
+/// The parcel took effect where nobody here saw its replies. A command with an origin is handed in
+/// again: it is not executed again, and the outcome it had is remembered with its client.
+void Desk::settle(Open& open, Post& post) {
+  if (open.requests.empty()) {
+    return;
+  }
+  const Bytes message = std::move(open.message);
+  const std::vector<RequestId> requests = std::move(open.requests);
+  bytes_ -= message.size();
+  open.message.clear();
+  open.requests.clear();
+  ByteView rest = parcel_of(message);
+  check(read_parcel_id(rest).has_value());
+  Command command;
+  for (const RequestId id : requests) {
+    check(read_command(rest, command));
+    if (command.origin.client.empty()) {
+      post.answer(id, refusal(Status::unknown, "its outcome was not seen"));
+    } else {
+      gather(now_, id, command);
+    }
+  }
+  look_at_ = std::min(look_at_, now_ + options_.resend_after);
+  close(open);
+}
+
+void Desk::settle_all(const Learner& learner, Post& post) {
+  const std::uint64_t end = first_ + open_.size();
+  for (std::uint64_t number = first_; number < end; ++number) {
+    if (number >= first_ && learner.taken({self_, boot_, number})) {
+      settle(open_[number - first_], post);
+    }
+  }
+}
+
+/// Forgets a parcel; the ones before it may still be open.
+void Desk::close(Open& open) {
+  bytes_ -= open.message.size();
+  open.message.clear();
+  open.requests.clear();
+  while (!open_.empty() && open_.front().requests.empty()) {
+    open_.pop_front();
+    ++first_;
+  }
+}
+
+void Desk::on_read_at(Instant now, const ReadAt& read_at) {
+  now_ = now;
+  if (!asked_ || read_at.boot != boot_ || read_at.number != asked_->number) {
+    return;
+  }
+  asked_->slot = read_at.slot;
+  answered_.push_back(*std::exchange(asked_, std::nullopt));
+}
+
+/// What is applied up to the leader's slot shows every write that was answered before the question
+/// was asked.
+void Desk::answer_reads(Learner& learner, Post& post) {
+  while (!answered_.empty() && answered_.front().slot <= learner.applied()) {
+    for (const Read& read : answered_.front().reads) {
+      learner.read(read.command, reply_);
+      post.answer(read.request, reply_);
+    }
+    answered_.pop_front();
+  }
+}
+
+}  // namespace kv::paxos

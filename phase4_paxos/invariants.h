@@ -1,0 +1,59 @@
+// What must hold among the replicas of a cluster, by the paper's words: for whoever can see them
+// all, after every step.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/core/ids.h"
+#include "phase4_paxos/ballot.h"
+#include "phase4_paxos/paxos_replica.h"
+
+namespace kv::paxos {
+
+struct Broken {
+  std::string_view invariant;
+  std::string detail;
+};
+
+/// Lives as long as the cluster. Its replicas watch_durability.
+class Invariants {
+ public:
+  /// A new life of `node` begins: another PaxosReplica. `wiped`: with nothing of the last one.
+  void born(NodeId node);
+
+  /// After a step of `stepped`; `replicas[i]` is that of node i + 1, null while it is down.
+  std::optional<Broken> check(std::span<const PaxosReplica* const> replicas, NodeId stepped);
+
+  /// Slots of which a value was seen to be chosen.
+  std::size_t chosen() const { return chosen_.size(); }
+
+ private:
+  struct Votes {
+    Ballot ballot;
+    std::string value;        // its hash
+    std::uint64_t nodes = 0;  // a bit each, by number
+  };
+  struct Seen {                 // of one node
+    std::size_t witnessed = 0;  // in this life
+    Ballot promised;            // durably, in all lives
+    Slot applied;               // in this life
+  };
+
+  std::optional<Broken> check_acceptor(const PaxosReplica& replica, std::size_t nodes);
+  std::optional<Broken> count(const Proposal& accepted, NodeId by, std::size_t nodes);
+  std::optional<Broken> check_learner(const PaxosReplica& replica);
+  std::optional<Broken> is_chosen(Slot slot, const std::string& value, std::string_view how);
+
+  std::map<NodeId, Seen> seen_;
+  std::map<Slot, std::vector<Votes>> votes_;
+  std::map<Slot, std::string> chosen_;
+  std::map<Slot, std::uint64_t> checksums_;
+};
+
+}  // namespace kv::paxos

@@ -1,0 +1,153 @@
+// A learner (Paxos Made Simple, 2.3): it finds out what was chosen and applies it, slot by slot.
+//
+// The leader says how far the slots are chosen; the values came with its Accepts. What a learner
+// has under that ballot or a greater one is then what was chosen (P2b); what it has not, it asks
+// the other learners for, as values, or as an image of the state where the values are gone.
+//
+// Its records are the acceptor's (the values and how far they were chosen), and what others told
+// it. None has to be durable for safety: what a majority of acceptors has can be learned again.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/core/random.h"
+#include "common/core/time.h"
+#include "common/kv/state_machine.h"
+#include "phase4_paxos/acceptor.h"
+#include "phase4_paxos/ballot.h"
+#include "phase4_paxos/image.h"
+#include "phase4_paxos/messages.h"
+#include "phase4_paxos/options.h"
+#include "phase4_paxos/parcel.h"
+#include "phase4_paxos/post.h"
+
+namespace kv::paxos {
+
+/// What the clients of one parcel are to be told. No replies: it took effect before, and what it
+/// said then is not known here.
+struct ParcelReplies {
+  std::uint64_t number = 0;
+  std::vector<Reply> replies;
+};
+
+class Learner {
+ public:
+  Learner(NodeId self, std::vector<NodeId> members, const PaxosOptions& options,
+          std::uint64_t seed);
+
+  void on_accept(Instant now, const Accept& accept, const Value& value, Post& post);
+  void on_beat(Instant now, const Beat& beat, Post& post);
+  void on_learn(NodeId from, const Learn& learn, Post& post);
+  void on_learned(Instant now, NodeId from, const Learned& learned, ByteView record, Post& post);
+  void on_image_ask(Instant now, NodeId from, const ImageAsk& ask, Post& post);
+  void on_image_piece(Instant now, const ImagePiece& piece, ByteView body, ByteView record,
+                      Post& post);
+  void tick(Instant now, Post& post);
+  Instant wake_at() const;
+
+  /// Answers a get or a ping; all that is applied() shows in it.
+  void read(const Command& command, Reply& reply) { machine_->read(command, reply); }
+  /// The replies of this process's parcels, once each.
+  std::vector<ParcelReplies> take_replies() { return std::move(replies_); }
+  /// Every parcel that took effect may have done so where its replies were not seen: an image was
+  /// taken in, or a new life began. True once.
+  bool take_leap() { return std::exchange(leapt_, false); }
+  bool taken(const ParcelId& id) const { return parcels_.taken(id); }
+
+  // A new life, from a snapshot and the records behind it; then start().
+  void restore(const Head& head, ByteView parcels);
+  void restore_machine(ByteView piece);
+  void recover(const Accept& accept, const Value& value);
+  void recover(const Learned& learned);
+  void recover(const ImagePiece& piece, ByteView body);
+  /// `boot` is that of this replica's process: its parcels' replies are kept.
+  void start(Instant now, std::uint64_t boot);
+
+  /// Freezes the state for a snapshot of this replica; false while an image is on its way, here
+  /// or there.
+  bool begin_snapshot();
+  Bytes next_snapshot_piece();
+  const ParcelWindows& parcels() const { return parcels_; }
+
+  Slot applied() const { return applied_; }
+  /// The first slot whose value is kept for others.
+  Slot kept_from() const { return base_; }
+  std::uint64_t checksum() const { return machine_->checksum(); }
+  LogTime time() const { return machine_->time(); }
+  bool taking_image() const { return taken_.has_value(); }
+  /// This replica's log is not that of the others: it must not serve.
+  bool diverged() const { return diverged_; }
+  /// The value of a slot that is applied and kept; null if it is not.
+  const Bytes* value_at(Slot slot) const;
+  void check_invariants() const;
+
+ private:
+  struct Place {
+    Ballot ballot;
+    Value value;
+    bool chosen = false;
+    std::uint64_t checksum = 0;  // of the log up to here, once it is applied
+  };
+  struct Chosen {  // every slot up to `slot` is chosen, under `ballot` or an earlier one
+    Ballot ballot;
+    Slot slot;
+  };
+
+  Place* place_of(Slot slot);
+  void place(Slot slot, const Ballot& ballot, const Value& value);
+  void place_chosen(Slot slot, const Value& value);
+  void on_chosen(const Ballot& ballot, Slot chosen);
+  void apply_chosen(Post* post);
+  void apply(Slot slot, const Bytes& value, Post* post);
+  void apply_parcel(Slot slot, ByteView parcel, Post* post);
+  void note_applied(Slot slot, Post& post) const;
+  void drop_old();
+  bool lacks_something() const { return applied_ < chosen_.slot; }
+  void seek(Instant now, Post& post);
+  NodeId whom_to_ask();
+  void compare(Slot at, std::uint64_t checksum, Post& post);
+  bool take_piece(const ImagePiece& piece, ByteView body);
+  void install();
+  void ask_for_pieces(Instant now, Post& post, Leaves leaves);
+  Bytes head_for_peer() const;
+
+  const NodeId self_;
+  const std::vector<NodeId> members_;
+  const PaxosOptions& options_;
+  std::uint64_t boot_ = 0;
+  Random random_;
+
+  std::unique_ptr<StateMachine> machine_;
+  ParcelWindows parcels_;
+  Slot applied_;
+  Slot base_{1};
+  std::deque<Place> log_;  // of base_ and the slots behind it
+  std::size_t log_bytes_ = 0;
+  Chosen chosen_;
+
+  Entry entry_;  // being applied; kept, with the reply, for the capacity of their strings
+  Reply reply_;
+  std::vector<ParcelReplies> replies_;
+  bool leapt_ = false;
+  bool started_ = false;
+  bool diverged_ = false;
+  std::optional<Beat> to_compare_;
+
+  Instant seek_at_ = never;  // something is missing: ask for it then
+  std::size_t asked_ = 0;    // how often, without getting on
+  NodeId leader_;
+  std::optional<TakenImage> taken_;
+  bool restoring_ = false;  // its own snapshot is not complete yet
+
+  enum class Imaging : std::uint8_t { nobody, snapshot, peer };
+  Imaging imaging_ = Imaging::nobody;
+  std::unique_ptr<LentImage> lent_;
+  std::unique_ptr<StateMachine> imaged_;  // replaced, while a snapshot of it was on its way out
+};
+
+}  // namespace kv::paxos

@@ -1,0 +1,68 @@
+// What can be set of a replica, with the limits of all it keeps.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/core/level.h"
+#include "common/core/time.h"
+#include "common/kv/sessions.h"
+
+namespace kv::paxos {
+
+/// Where an acceptor has what it promised and accepted when it comes back.
+enum class AcceptorMemory : std::uint8_t {
+  durable,       // in its journal: before every reply
+  diskless,      // at a majority of the others, told apart by crash vectors
+  amnesia,       // nowhere. UNSAFE: to be shown failing
+  ask_majority,  // at a majority of the others, as they are just now. UNSAFE: to be shown failing
+};
+
+struct PaxosOptions {
+  std::uint64_t seed = 0;
+  Level note_level = Level::info;
+  AcceptorMemory acceptor = AcceptorMemory::durable;
+
+  /// A proposer that heard no leader for a time drawn from here begins phase 1.
+  Duration election_min = std::chrono::milliseconds{250};
+  Duration election_max = std::chrono::milliseconds{450};
+  Duration beat_every = std::chrono::milliseconds{40};
+  /// A message without its answer is sent again after this.
+  Duration resend_after = std::chrono::milliseconds{60};
+  /// A slot that is chosen and not known here is asked for after this.
+  Duration learn_after = std::chrono::milliseconds{15};
+  /// Commands that nobody could take for so long are given up.
+  Duration command_patience = std::chrono::seconds{10};
+  /// An image that its receiver stopped asking for is dropped.
+  Duration image_patience = std::chrono::seconds{5};
+
+  /// Proposed and not chosen: at most this many slots. Few, so that commands gather meanwhile.
+  std::size_t pipeline_slots = 4;
+  /// A slot takes parcels until it holds this many bytes.
+  std::size_t slot_bytes = 256 * 1024;
+  /// A desk closes a parcel at this many bytes.
+  std::size_t parcel_bytes = 128 * 1024;
+  /// Parcels that wait at the leader; what comes beyond is dropped, and sent again by its desk.
+  std::size_t queue_bytes_max = 64 * 1024 * 1024;
+  /// Commands at a desk, as bytes; what comes beyond is unavailable.
+  std::size_t desk_bytes_max = 64 * 1024 * 1024;
+  /// Chosen values that a learner keeps for others who missed them; older ones they have as an
+  /// image.
+  std::size_t log_bytes_max = 32 * 1024 * 1024;
+  std::size_t log_slots_max = 32 * 1024;
+
+  SessionBounds sessions;
+
+  /// For the simulator: the acceptor tells itself what has become durable.
+  bool watch_durability = false;
+};
+
+/// Slots beyond what is applied: more are not taken in.
+inline constexpr std::uint64_t slots_ahead_max = 64 * 1024;
+/// A Promise, a Learned: about this long at most, or one value.
+inline constexpr std::size_t reply_bytes_max = 1024 * 1024;
+/// Pieces of an image that are under way at once.
+inline constexpr std::uint64_t image_window = 8;
+inline constexpr std::size_t members_max = 64;
+
+}  // namespace kv::paxos

@@ -1,0 +1,273 @@
+#include "phase4_paxos/paxos_replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/core/check.h"
+#include "phase4_paxos/messages.h"
+
+namespace kv::paxos {
+namespace {
+
+std::vector<NodeId> sorted(std::vector<NodeId> members) {
+  std::ranges::sort(members);
+  return members;
+}
+
+}  // namespace
+
+PaxosReplica::PaxosReplica(NodeId self, std::vector<NodeId> members, PaxosOptions options)
+    : self_(self),
+      members_(sorted(std::move(members))),
+      options_(options),
+      random_(options.seed),
+      post_(self, options.note_level),
+      desk_(self, options_) {
+  check(std::ranges::find(members_, self) != members_.end() && members_.size() <= members_max);
+  reborn_ = {.acceptor = new_acceptor(), .learner = new_learner(), .boot = 0};
+}
+
+// --- hearing -------------------------------------------------------------------------------------
+
+void PaxosReplica::receive(Instant now, NodeId from, ByteView message, Effects& out) {
+  if (stopped() || std::ranges::find(members_, from) == members_.end()) {
+    return;
+  }
+  now_ = now;
+  post_.begin(out);
+  hear(now, from, message);
+  hear_local(now);
+}
+
+/// What the roles of this replica have said to each other meanwhile.
+void PaxosReplica::hear_local(Instant now) {
+  while (const auto message = post_.next_local()) {
+    hear(now, self_, *message);
+  }
+}
+
+void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
+  const auto kind = kind_of(message);
+  if (!kind) {
+    return;
+  }
+  switch (*kind) {
+    case Kind::accept:
+      return hear_accept(now, message);
+    case Kind::beat:
+      return hear_beat(now, message);
+    case Kind::prepare:
+      if (const auto prepare = unpack<Prepare>(message); prepare && acceptor_) {
+        acceptor_->on_prepare(now, from, *prepare, post_);
+      }
+      return;
+    case Kind::promise:
+    case Kind::accepted:
+    case Kind::refused:
+    case Kind::confirmed:
+    case Kind::forward:
+    case Kind::read_ask:
+      return proposer_ ? hear_as_proposer(now, from, *kind, message) : void();
+    case Kind::learn:
+    case Kind::learned:
+    case Kind::image_ask:
+    case Kind::image_piece:
+      return learner_ ? hear_as_learner(now, from, *kind, message) : void();
+    case Kind::read_at:
+      if (const auto read_at = unpack<ReadAt>(message)) {
+        desk_.on_read_at(now, *read_at);
+        after_learning();
+      }
+      return;
+    case Kind::booted:
+    case Kind::stored:
+      return hear_own(from, *kind, message);
+    case Kind::promised:
+    case Kind::head:
+    case Kind::machine:
+      return;  // records: nobody says them
+  }
+}
+
+void PaxosReplica::hear_accept(Instant now, ByteView message) {
+  const auto accept = unpack_with_body<Accept>(message);
+  if (!accept || accept->first.slot.value == 0) {
+    return;
+  }
+  const auto value = std::make_shared<const Bytes>(accept->second);
+  if (acceptor_) {
+    acceptor_->on_accept(now, accept->first, value, message, post_);
+  }
+  if (proposer_) {
+    proposer_->on_leader(now, accept->first.ballot, accept->first.chosen, post_);
+  }
+  desk_.on_leader(now, accept->first.ballot);
+  if (learner_) {
+    learner_->on_accept(now, accept->first, value, post_);
+    after_learning();
+  }
+}
+
+void PaxosReplica::hear_beat(Instant now, ByteView message) {
+  const auto beat = unpack<Beat>(message);
+  if (!beat) {
+    return;
+  }
+  if (acceptor_) {
+    acceptor_->on_beat(now, *beat, post_);
+  }
+  if (proposer_) {
+    proposer_->on_leader(now, beat->ballot, beat->chosen, post_);
+  }
+  desk_.on_leader(now, beat->ballot);
+  if (learner_) {
+    learner_->on_beat(now, *beat, post_);
+    after_learning();
+  }
+}
+
+void PaxosReplica::hear_as_proposer(Instant now, NodeId from, Kind kind, ByteView message) {
+  if (kind == Kind::forward) {
+    if (const auto forward = unpack_with_body<Forward>(message)) {
+      proposer_->on_forward(from, forward->second);
+    }
+  } else if (kind == Kind::promise) {
+    if (const auto promise = unpack<Promise>(message)) {
+      proposer_->on_promise(now, from, *promise, post_);
+    }
+  } else if (kind == Kind::accepted) {
+    if (const auto accepted = unpack<Accepted>(message)) {
+      proposer_->on_accepted(now, from, *accepted, post_);
+    }
+  } else if (kind == Kind::confirmed) {
+    if (const auto confirmed = unpack<Confirmed>(message)) {
+      proposer_->on_confirmed(now, from, *confirmed, post_);
+    }
+  } else if (kind == Kind::refused) {
+    if (const auto refused = unpack<Refused>(message)) {
+      proposer_->on_refused(now, *refused, post_);
+    }
+  } else if (const auto ask = unpack<ReadAsk>(message)) {
+    proposer_->on_read_ask(from, *ask);
+  }
+}
+
+void PaxosReplica::hear_as_learner(Instant now, NodeId from, Kind kind, ByteView message) {
+  if (kind == Kind::learn) {
+    if (const auto learn = unpack<Learn>(message)) {
+      learner_->on_learn(from, *learn, post_);
+    }
+  } else if (kind == Kind::learned) {
+    if (const auto learned = unpack<Learned>(message)) {
+      learner_->on_learned(now, from, *learned, message, post_);
+    }
+  } else if (kind == Kind::image_ask) {
+    if (const auto ask = unpack<ImageAsk>(message)) {
+      learner_->on_image_ask(now, from, *ask, post_);
+    }
+  } else if (const auto piece = unpack_with_body<ImagePiece>(message)) {
+    learner_->on_image_piece(now, piece->first, piece->second, message, post_);
+    if (proposer_) {
+      proposer_->on_learner_busy(now);
+    }
+  }
+  after_learning();
+}
+
+void PaxosReplica::hear_own(NodeId from, Kind kind, ByteView message) {
+  if (from != self_) {
+    return;
+  }
+  if (kind == Kind::booted) {
+    if (const auto booted = unpack<Booted>(message)) {
+      desk_.on_booted(booted->boot);
+      if (proposer_) {
+        proposer_->on_booted(booted->boot);
+      }
+    }
+  } else if (auto stored = unpack<Stored>(message)) {
+    witnessed_.push_back(std::move(*stored));
+  }
+}
+
+/// The learner got on: clients may be waiting for it, and the others must know.
+void PaxosReplica::after_learning() {
+  if (!learner_) {
+    return;
+  }
+  if (learner_->diverged()) {
+    diverged_ = true;
+    return;
+  }
+  desk_.on_applied(*learner_, post_);
+  if (learner_->applied() == applied_) {
+    return;
+  }
+  applied_ = learner_->applied();
+  if (proposer_) {
+    proposer_->on_applied(applied_, learner_->time(), learner_->checksum());
+  }
+  if (acceptor_) {
+    acceptor_->forget(Slot{learner_->kept_from().value - 1});
+  }
+}
+
+// --- requests and time ---------------------------------------------------------------------------
+
+void PaxosReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
+  post_.begin(out);
+  if (stopped()) {
+    return post_.answer(id, {.status = Status::unavailable,
+                             .value = {},
+                             .why = "this replica's log is not that of the others: see its log"});
+  }
+  desk_.request(now, id, command, post_);
+}
+
+/// What came in since the last tick leaves as few messages as can be.
+void PaxosReplica::tick(Instant now, Effects& out) {
+  if (stopped()) {
+    return;
+  }
+  now_ = now;
+  post_.begin(out);
+  desk_.tick(now, post_);
+  hear_local(now);
+  if (proposer_) {
+    proposer_->tick(now, post_);
+    hear_local(now);
+  }
+  if (learner_) {
+    learner_->tick(now, post_);
+  }
+  if (acceptor_) {
+    acceptor_->flush(post_);
+  }
+  hear_local(now);
+}
+
+Instant PaxosReplica::wake_at() const {
+  if (stopped()) {
+    return never;
+  }
+  if (acceptor_ && acceptor_->has_news()) {
+    return now_;
+  }
+  Instant at = desk_.wake_at();
+  at = proposer_ ? std::min(at, proposer_->wake_at()) : at;
+  return learner_ ? std::min(at, learner_->wake_at()) : at;
+}
+
+void PaxosReplica::check_invariants() const {
+  if (proposer_) {
+    proposer_->check_invariants();
+  }
+  if (acceptor_) {
+    acceptor_->check_invariants();
+  }
+  if (learner_) {
+    learner_->check_invariants();
+  }
+}
+
+}  // namespace kv::paxos

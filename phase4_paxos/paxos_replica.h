@@ -1,0 +1,112 @@
+// One replica of the store under Multi-Paxos: a proposer, an acceptor and a learner, which die and
+// return alone, and the desk that serves its clients.
+//
+// The roles share no memory but values that nobody changes; what one has to say to another, of
+// this replica or of another, is a message. This class hands each message to the roles that it is
+// for, in one thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/core/random.h"
+#include "common/kv/replica.h"
+#include "common/kv/roles.h"
+#include "phase4_paxos/acceptor.h"
+#include "phase4_paxos/desk.h"
+#include "phase4_paxos/learner.h"
+#include "phase4_paxos/options.h"
+#include "phase4_paxos/post.h"
+#include "phase4_paxos/proposer.h"
+
+namespace kv::paxos {
+
+class PaxosReplica final : public Replica, public Roles {
+ public:
+  /// `members` holds `self`; at most members_max.
+  PaxosReplica(NodeId self, std::vector<NodeId> members, PaxosOptions options);
+
+  void restore(ByteView snapshot_piece) override;
+  void recover(ByteView record) override;
+  void start(Instant now, Effects& out) override;
+  void receive(Instant now, NodeId from, ByteView message, Effects& out) override;
+  void request(Instant now, RequestId id, const Command& command, Effects& out) override;
+  void tick(Instant now, Effects& out) override;
+  Instant wake_at() const override;
+  bool begin_snapshot() override;
+  Bytes next_snapshot_piece() override;
+  void check_invariants() const override;
+
+  /// `leader`: whose ballot a majority has promised; and each role that is alive.
+  bool plays(std::string_view role) const override;
+  /// `proposer`, `acceptor`, `learner`, and `all` of them at once.
+  bool has_role(std::string_view role) const override;
+  void kill_role(std::string_view role) override;
+  void restore_role(std::string_view role, ByteView snapshot_piece) override;
+  void recover_role(std::string_view role, ByteView record) override;
+  void start_role(std::string_view role, Instant now, Effects& out) override;
+
+  // For those who check it; null while the role is dead.
+  const Proposer* proposer() const { return proposer_.get(); }
+  const Acceptor* acceptor() const { return acceptor_.get(); }
+  const Learner* learner() const { return learner_.get(); }
+  NodeId self() const { return self_; }
+  /// With options.watch_durability: all that became durable in this life, in order.
+  const std::vector<Stored>& witnessed() const { return witnessed_; }
+
+ private:
+  /// Roles that a new life is being made of.
+  struct Reborn {
+    std::unique_ptr<Acceptor> acceptor;
+    std::shared_ptr<Learner> learner;
+    std::uint64_t boot = 0;
+  };
+
+  std::unique_ptr<Acceptor> new_acceptor() const;
+  std::shared_ptr<Learner> new_learner();
+  void restore_into(Reborn& roles, ByteView piece);
+  void recover_into(Reborn& roles, ByteView record);
+  void begin_life_of_proposer(Instant now);
+  void begin_life_of_learner(Instant now);
+  void make_room_for(std::string_view role);
+
+  void hear(Instant now, NodeId from, ByteView message);
+  void hear_as_proposer(Instant now, NodeId from, Kind kind, ByteView message);
+  void hear_as_learner(Instant now, NodeId from, Kind kind, ByteView message);
+  void hear_accept(Instant now, ByteView message);
+  void hear_beat(Instant now, ByteView message);
+  void hear_own(NodeId from, Kind kind, ByteView message);
+  void hear_local(Instant now);
+  void after_learning();
+  bool stopped() const { return diverged_; }
+  void witness_recovered();
+
+  const NodeId self_;
+  const std::vector<NodeId> members_;
+  const PaxosOptions options_;
+  Random random_;
+  Post post_;
+  std::uint64_t last_boot_ = 0;  // given to a life of this process or of its proposer
+  std::uint64_t desk_boot_ = 0;  // of this process
+  Instant now_{};
+
+  std::unique_ptr<Proposer> proposer_;
+  std::unique_ptr<Acceptor> acceptor_;
+  std::shared_ptr<Learner> learner_;
+  Desk desk_;
+  Reborn reborn_;  // of roles; before start() of all
+  Slot applied_;   // by the learner, as the others were told
+  bool diverged_ = false;
+
+  // A snapshot on its way out: its learner stays for it even if it dies.
+  std::shared_ptr<Learner> imaged_;
+  std::deque<Bytes> first_pieces_;
+
+  std::vector<Stored> witnessed_;
+};
+
+}  // namespace kv::paxos

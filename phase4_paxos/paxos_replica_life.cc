@@ -1,0 +1,243 @@
+// A replica's lives and those of its roles: how one begins from what the last one left, and the
+// snapshots that make it short. What it does in between stands in paxos_replica.cc.
+#include <algorithm>
+#include <utility>
+
+#include "common/core/check.h"
+#include "common/core/hash.h"
+#include "phase4_paxos/messages.h"
+#include "phase4_paxos/paxos_replica.h"
+
+namespace kv::paxos {
+
+std::unique_ptr<Acceptor> PaxosReplica::new_acceptor() const {
+  return std::make_unique<Acceptor>(options_);
+}
+
+std::shared_ptr<Learner> PaxosReplica::new_learner() {
+  return std::make_shared<Learner>(self_, members_, options_, random_.next());
+}
+
+// --- from what is durable ------------------------------------------------------------------------
+
+void PaxosReplica::restore(ByteView snapshot_piece) {
+  restore_into(reborn_, snapshot_piece);
+}
+
+void PaxosReplica::recover(ByteView record) {
+  recover_into(reborn_, record);
+}
+
+void PaxosReplica::restore_into(Reborn& roles, ByteView piece) {
+  if (const auto head = unpack_with_body<Head>(piece)) {
+    roles.boot = head->first.boot;
+    if (roles.acceptor) {
+      roles.acceptor->restore(head->first);
+    }
+    if (roles.learner) {
+      roles.learner->restore(head->first, head->second);
+    }
+  } else if (const auto machine = unpack_with_body<Machine>(piece)) {
+    if (roles.learner) {
+      roles.learner->restore_machine(machine->second);
+    }
+  } else {
+    check(kind_of(piece) == Kind::accept);
+    recover_into(roles, piece);
+  }
+}
+
+void PaxosReplica::recover_into(Reborn& roles, ByteView record) {
+  if (const auto accept = unpack_with_body<Accept>(record)) {
+    const auto value = std::make_shared<const Bytes>(accept->second);
+    if (roles.acceptor) {
+      roles.acceptor->recover(accept->first, value);
+    }
+    if (roles.learner) {
+      roles.learner->recover(accept->first, value);
+    }
+  } else if (const auto learned = unpack<Learned>(record)) {
+    if (roles.learner) {
+      roles.learner->recover(*learned);
+    }
+  } else if (const auto piece = unpack_with_body<ImagePiece>(record)) {
+    if (roles.learner) {
+      roles.learner->recover(piece->first, piece->second);
+    }
+  } else if (const auto promised = unpack<Promised>(record)) {
+    if (roles.acceptor) {
+      roles.acceptor->recover(*promised);
+    }
+  } else {
+    const auto booted = unpack<Booted>(record);
+    check(booted.has_value());  // whoever drives us has proved its bytes
+    roles.boot = std::max(roles.boot, booted->boot);
+  }
+  if (roles.acceptor && roles.learner) {
+    roles.acceptor->forget(Slot{roles.learner->kept_from().value - 1});
+  }
+}
+
+void PaxosReplica::start(Instant now, Effects& out) {
+  now_ = now;
+  post_.begin(out);
+  last_boot_ = reborn_.boot;
+  acceptor_ = std::move(reborn_.acceptor);
+  begin_life_of_proposer(now);
+  desk_.start(now, last_boot_);
+  desk_boot_ = last_boot_;
+  begin_life_of_learner(now);
+  witness_recovered();
+  hear_local(now);
+}
+
+/// The number of a life is durable before anything that carries it leaves.
+void PaxosReplica::begin_life_of_proposer(Instant now) {
+  ++last_boot_;
+  post_.record(pack(Booted{last_boot_}));
+  post_.send(self_, pack(Booted{last_boot_}), Leaves::after_records);
+  proposer_ = std::make_unique<Proposer>(self_, members_, options_, last_boot_, random_.next());
+  proposer_->start(now);
+  if (learner_) {
+    proposer_->on_applied(learner_->applied(), learner_->time(), learner_->checksum());
+  }
+}
+
+void PaxosReplica::begin_life_of_learner(Instant now) {
+  learner_ = std::move(reborn_.learner);
+  learner_->start(now, desk_boot_);
+  applied_ = {};
+  after_learning();
+}
+
+void PaxosReplica::witness_recovered() {
+  if (!options_.watch_durability) {
+    return;
+  }
+  Stored stored{.promised = acceptor_->promised(), .accepted = acceptor_->accepted_after({})};
+  for (Proposal& proposal : stored.accepted) {
+    proposal.value = std::to_string(hash_of(proposal.value));
+  }
+  witnessed_.push_back(std::move(stored));
+}
+
+// --- roles ---------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_or_all(std::string_view role, std::string_view name) {
+  return role == name || role == "all";
+}
+
+}  // namespace
+
+bool PaxosReplica::plays(std::string_view role) const {
+  if (role == "leader") {
+    return proposer_ && proposer_->leading();
+  }
+  return (role == "proposer" && proposer_) || (role == "acceptor" && acceptor_) ||
+         (role == "learner" && learner_);
+}
+
+bool PaxosReplica::has_role(std::string_view role) const {
+  return role == "proposer" || role == "acceptor" || role == "learner" || role == "all";
+}
+
+void PaxosReplica::kill_role(std::string_view role) {
+  check(has_role(role));
+  if (is_or_all(role, "proposer")) {
+    proposer_.reset();
+  }
+  if (is_or_all(role, "acceptor")) {
+    acceptor_.reset();
+    reborn_.acceptor.reset();
+  }
+  if (is_or_all(role, "learner")) {
+    learner_.reset();
+    reborn_.learner.reset();
+  }
+}
+
+void PaxosReplica::restore_role(std::string_view role, ByteView snapshot_piece) {
+  check(has_role(role));
+  make_room_for(role);
+  restore_into(reborn_, snapshot_piece);
+}
+
+void PaxosReplica::recover_role(std::string_view role, ByteView record) {
+  check(has_role(role));
+  make_room_for(role);
+  recover_into(reborn_, record);
+}
+
+/// A learner's new life may know less than the last one did, and then the acceptor beside it must
+/// stand for more again: it is made anew too.
+void PaxosReplica::make_room_for(std::string_view role) {
+  if (role != "proposer" && !reborn_.acceptor) {
+    reborn_.acceptor = new_acceptor();
+  }
+  if (is_or_all(role, "learner") && !reborn_.learner) {
+    reborn_.learner = new_learner();
+  }
+}
+
+void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) {
+  check(has_role(role));
+  post_.begin(out);
+  make_room_for(role);
+  if (is_or_all(role, "learner") && !learner_) {
+    begin_life_of_learner(now);
+  }
+  if (is_or_all(role, "acceptor") ||
+      (acceptor_ && learner_ && reborn_.acceptor && acceptor_->floor() > learner_->applied())) {
+    acceptor_ = std::move(reborn_.acceptor);
+    witness_recovered();
+  }
+  reborn_ = {};
+  if (is_or_all(role, "proposer") && !proposer_) {
+    begin_life_of_proposer(now);
+  }
+  hear_local(now);
+}
+
+// --- snapshots -----------------------------------------------------------------------------------
+
+/// All that the records given out so far say: the life's number, the promise, what is applied, and
+/// what was accepted behind it.
+bool PaxosReplica::begin_snapshot() {
+  if (!acceptor_ || !learner_ || stopped() || !learner_->begin_snapshot()) {
+    return false;
+  }
+  imaged_ = learner_;
+  const Slot applied = learner_->applied();
+  Bytes parcels;
+  learner_->parcels().encode_to(parcels);
+  first_pieces_.clear();
+  first_pieces_.push_back(pack(
+      Head{.boot = last_boot_, .promised = acceptor_->promised(), .applied = applied}, parcels));
+  for (const Proposal& proposal : acceptor_->accepted_after(applied)) {
+    first_pieces_.push_back(
+        pack(Accept{.ballot = proposal.ballot, .slot = proposal.slot, .chosen = applied},
+             proposal.value));
+  }
+  return true;
+}
+
+Bytes PaxosReplica::next_snapshot_piece() {
+  if (!first_pieces_.empty()) {
+    Bytes piece = std::move(first_pieces_.front());
+    first_pieces_.pop_front();
+    return piece;
+  }
+  if (!imaged_) {
+    return {};
+  }
+  const Bytes piece = imaged_->next_snapshot_piece();
+  if (piece.empty()) {
+    imaged_.reset();
+    return {};
+  }
+  return pack(Machine{}, piece);
+}
+
+}  // namespace kv::paxos

@@ -1,0 +1,164 @@
+// A proposer (Paxos Made Simple, 2.2 to 3): it wins a ballot once, for all slots that are open,
+// and then decides one slot after the other with a single round trip each.
+//
+//   following   another proposer leads, or nobody does yet
+//   preparing   phase 1: a majority is asked to promise
+//   leading     phase 2, slot by slot, several at once
+//
+// It needs no stable storage but for the number of its life, which is part of its ballots. Its
+// messages need not wait for the disk of its own replica: the acceptor beside it is one of several.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "common/core/random.h"
+#include "common/core/time.h"
+#include "common/kv/state_machine.h"
+#include "phase4_paxos/ballot.h"
+#include "phase4_paxos/messages.h"
+#include "phase4_paxos/options.h"
+#include "phase4_paxos/parcel.h"
+#include "phase4_paxos/post.h"
+
+namespace kv::paxos {
+
+class Proposer {
+ public:
+  /// `members` are in order. Life number `boot` of this replica's proposer: it does nothing until
+  /// on_booted() says that the number is durable.
+  Proposer(NodeId self, std::vector<NodeId> members, const PaxosOptions& options,
+           std::uint64_t boot, std::uint64_t seed);
+
+  void start(Instant now);
+  void on_booted(std::uint64_t boot);
+
+  void on_promise(Instant now, NodeId from, const Promise& promise, Post& post);
+  void on_accepted(Instant now, NodeId from, const Accepted& accepted, Post& post);
+  void on_confirmed(Instant now, NodeId from, const Confirmed& confirmed, Post& post);
+  void on_refused(Instant now, const Refused& refused, Post& post);
+  /// A Beat or an Accept of that ballot came by, this replica's own among them.
+  void on_leader(Instant now, const Ballot& ballot, Slot chosen, Post& post);
+  void on_forward(NodeId from, ByteView parcel);
+  void on_read_ask(NodeId from, const ReadAsk& ask);
+
+  void tick(Instant now, Post& post);
+  Instant wake_at() const;
+
+  /// What the learner beside it has applied, and the log's time and checksum there.
+  void on_applied(Slot slot, LogTime time, std::uint64_t checksum);
+  /// The learner beside it is taking in an image, and got on.
+  void on_learner_busy(Instant now) { learner_at_ = now; }
+
+  bool leading() const { return stage_ == Stage::leading; }
+  const Ballot& ballot() const { return ballot_; }
+  Slot chosen() const { return chosen_; }
+  void check_invariants() const;
+
+ private:
+  enum class Stage : std::uint8_t { following, preparing, leading };
+  using Members = std::uint64_t;  // a bit each, by their order
+
+  struct Open {  // a slot that is proposed and not known to be chosen
+    Bytes message;
+    Members accepted = 0;
+    Members wanted = 0;  // by clients of these
+    Instant sent_at;
+  };
+  struct Queued {
+    Bytes parcel;
+    Members from = 0;
+  };
+  struct Asked {
+    NodeId from;
+    ReadAsk ask;
+  };
+  struct Reads {  // that wait for a majority to confirm the ballot, in this round or a later one
+    std::uint64_t round = 0;
+    Slot slot;
+    Members confirmed = 0;
+    std::vector<Asked> asks;
+  };
+
+  // Phase 1.
+  void prepare(Instant now, Post& post);
+  void ask_for_promises(Post& post);
+  void adopt(const Promise& promise);
+  bool has_promises() const;
+  void lead(Instant now, Post& post);
+  void follow(Instant now, const char* why, Post& post);
+
+  // Phase 2.
+  void propose_queued(Instant now, Post& post);
+  Bytes take_value(Instant now, Members& wanted);
+  void propose(Instant now, ByteView value, Members wanted, Post& post);
+  void advance(Post& post);
+  void resend(Instant now, Post& post);
+  void beat(Instant now, Post& post);
+  void tell_news(Post& post);
+  Beat news() const;
+  void begin_reads(Instant now, Post& post);
+  void answer_reads(Post& post);
+  void keep_leading(Instant now, Post& post);
+
+  void send_all(Bytes message, Post& post);
+  Members bit(NodeId node) const;
+  bool is_majority(Members members) const;
+  bool can_propose() const { return !queue_.empty() && open_.size() < options_.pipeline_slots; }
+  Duration draw_patience();
+  void note_role(Level level, const char* event, const char* why, Post& post) const;
+
+  const NodeId self_;
+  const std::vector<NodeId> members_;
+  const PaxosOptions& options_;
+  const std::uint64_t boot_;
+  bool booted_ = false;
+  Random random_;
+  Instant now_{};
+
+  Stage stage_ = Stage::following;
+  std::uint64_t round_seen_ = 0;
+  Ballot leader_;  // the greatest that was heard to lead
+  Instant heard_at_{};
+  Duration patience_{};
+  Slot chosen_heard_;
+
+  // preparing and leading
+  Ballot ballot_;
+  Members promised_ = 0;        // all of it was told
+  std::vector<Slot> ask_from_;  // of each member: where its Promise goes on
+  bool own_asked_ = false;
+  Slot from_;
+  Slot floor_;
+  std::map<Slot, Proposal> adopted_;
+  Instant prepare_until_{};
+  Instant resend_at_{};
+
+  // leading
+  std::deque<Open> open_;  // of chosen_ + 1 and the slots behind it
+  Slot chosen_;            // every slot up to here is chosen
+  Slot adopted_end_;       // what earlier leaders may have had chosen ends here
+  std::deque<Queued> queue_;
+  std::size_t queue_bytes_ = 0;
+  ParcelWindows taken_;  // into the queue, in this ballot
+  Stamper stamper_;
+  std::vector<Asked> asks_;
+  std::optional<Reads> reads_;
+  std::uint64_t beat_round_ = 0;
+  Instant beat_at_{};
+  Members want_news_ = 0;
+  std::vector<Instant> confirmed_at_;  // by each member, or accepted
+  std::uint64_t challenge_round_ = 0;  // a greater ballot was promised by somebody: 0 none
+  Members challenge_confirmed_ = 0;
+
+  // of the learner beside it
+  Slot applied_;
+  LogTime log_time_{};
+  std::uint64_t checksum_ = 0;
+  Instant learner_at_{};  // when it was last known to get on
+};
+
+}  // namespace kv::paxos

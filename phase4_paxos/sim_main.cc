@@ -1,0 +1,71 @@
+// phase4_sim: replicas under Multi-Paxos in the simulator.
+#include <memory>
+
+#include "common/host/flags.h"
+#include "common/sim/protocol.h"
+#include "common/sim/runner.h"
+#include "common/sim/runner_flags.h"
+#include "phase4_paxos/invariants.h"
+#include "phase4_paxos/paxos_replica.h"
+
+namespace {
+
+using namespace kv;
+
+class PaxosProtocol final : public sim::Protocol {
+ public:
+  explicit PaxosProtocol(const paxos::PaxosOptions& options) : options_(options) {}
+
+  std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {
+    std::vector<NodeId> members;
+    for (std::uint32_t node = 1; node <= nodes; ++node) {
+      members.push_back({node});
+    }
+    options_.seed = seed;
+    invariants_.born(self);
+    return std::make_unique<paxos::PaxosReplica>(self, std::move(members), options_);
+  }
+
+  std::optional<sim::Violation> check(std::span<const Replica* const> replicas,
+                                      NodeId stepped) override {
+    replicas_.assign(replicas.size(), nullptr);
+    const auto i = stepped.value - 1;
+    replicas_[i] = static_cast<const paxos::PaxosReplica*>(replicas[i]);
+    if (const auto broken = invariants_.check(replicas_, stepped)) {
+      return sim::Violation{std::string{broken->invariant}, broken->detail};
+    }
+    return std::nullopt;
+  }
+
+  bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
+    return up >= nodes / 2 + 1;
+  }
+
+ private:
+  paxos::PaxosOptions options_;
+  paxos::Invariants invariants_;
+  std::vector<const paxos::PaxosReplica*> replicas_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  host::Flags flags{"phase4_sim", "Runs replicas under Multi-Paxos in the simulator."};
+  sim::RunnerOptions options{.program = argv[0]};
+  sim::add_runner_flags(flags, options);
+  if (const auto exit_code = flags.parse(argc, argv)) {
+    return *exit_code;
+  }
+  paxos::PaxosOptions paxos;
+  paxos.watch_durability = true;
+  // Little is kept, so that images are lent in every other run.
+  paxos.log_slots_max = 64;
+  paxos.note_level = options.log.empty() ? Level::error : Level::debug;
+  const sim::ProtocolTraits traits{.name = "paxos",
+                                   .context = "phase=4",
+                                   .cluster_sizes = {1, 3, 3, 5, 5},
+                                   .roles = {"proposer", "acceptor", "learner", "all"},
+                                   .survives_wiped_disk = false};
+  return sim::run_simulations(
+      traits, [&] { return std::make_unique<PaxosProtocol>(paxos); }, options);
+}
