@@ -164,6 +164,7 @@ void Desk::give_up(Instant now, Post& post) {
       close(open);
     }
   }
+  drop_closed();
   const auto refuse_reads = [&](const Reads& reads) {
     for (const Read& read : reads.reads) {
       post.answer(read.request, refusal(Status::unavailable, "no majority answers"));
@@ -189,6 +190,7 @@ void Desk::on_applied(Learner& learner, Post& post) {
   if (learner.take_leap()) {
     settle_all(learner, post);
   }
+  drop_closed();
   answer_reads(learner, post);
 }
 
@@ -230,23 +232,24 @@ void Desk::settle(Open& open, Post& post) {
     }
   }
   look_at_ = std::min(look_at_, now_ + options_.resend_after);
-  close(open);
 }
 
 void Desk::settle_all(const Learner& learner, Post& post) {
-  const std::uint64_t end = first_ + open_.size();
-  for (std::uint64_t number = first_; number < end; ++number) {
-    if (number >= first_ && learner.taken({self_, boot_, number})) {
-      settle(open_[number - first_], post);
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    if (learner.taken({self_, boot_, first_ + i})) {
+      settle(open_[i], post);
     }
   }
 }
 
-/// Forgets a parcel; the ones before it may still be open.
 void Desk::close(Open& open) {
   bytes_ -= open.message.size();
   open.message.clear();
   open.requests.clear();
+}
+
+/// A closed parcel keeps its place until those before it are closed.
+void Desk::drop_closed() {
   while (!open_.empty() && open_.front().requests.empty()) {
     open_.pop_front();
     ++first_;

@@ -84,6 +84,7 @@ class Desk {
   void settle_all(const Learner& learner, Post& post);
   void answer_reads(Learner& learner, Post& post);
   void close(Open& open);
+  void drop_closed();
   bool waits() const {
     return !gathered_.empty() || !open_.empty() || asked_ || !reads_.reads.empty() ||
            !answered_.empty();

@@ -1,0 +1,63 @@
+// Multi-Paxos as the simulator's tests see it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/sim/protocol.h"
+#include "phase4_paxos/invariants.h"
+#include "phase4_paxos/paxos_replica.h"
+
+namespace kv::paxos {
+
+class PaxosProtocol final : public sim::Protocol {
+ public:
+  explicit PaxosProtocol(PaxosOptions options = {}) : options_(options) {
+    options_.watch_durability = true;
+    options_.note_level = Level::error;
+  }
+
+  std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {
+    std::vector<NodeId> members;
+    for (std::uint32_t node = 1; node <= nodes; ++node) {
+      members.push_back({node});
+    }
+    options_.seed = seed;
+    invariants_.born(self);
+    return std::make_unique<PaxosReplica>(self, std::move(members), options_);
+  }
+
+  std::optional<sim::Violation> check(std::span<const Replica* const> replicas,
+                                      NodeId stepped) override {
+    replicas_.assign(replicas.size(), nullptr);
+    const auto i = stepped.value - 1;
+    replicas_[i] = static_cast<const PaxosReplica*>(replicas[i]);
+    if (const auto broken = invariants_.check(replicas_, stepped)) {
+      return sim::Violation{std::string{broken->invariant}, broken->detail};
+    }
+    return std::nullopt;
+  }
+
+  bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
+    return up >= nodes / 2 + 1;
+  }
+
+  const Invariants& invariants() const { return invariants_; }
+
+ private:
+  PaxosOptions options_;
+  Invariants invariants_;
+  std::vector<const PaxosReplica*> replicas_;
+};
+
+inline sim::ProtocolTraits traits() {
+  return {.name = "paxos",
+          .context = "phase=4",
+          .cluster_sizes = {1, 3, 3, 5, 5},
+          .roles = {"proposer", "acceptor", "learner", "all"},
+          .survives_wiped_disk = false};
+}
+
+}  // namespace kv::paxos

@@ -1,0 +1,232 @@
+#include "phase4_paxos/proposer.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/phase4_paxos/role_step.h"
+
+namespace kv::paxos {
+namespace {
+
+const PaxosOptions options;
+
+/// The proposer of node 1 of three.
+struct World {
+  World() {
+    proposer.start(at(0));
+    proposer.on_booted(1);
+  }
+
+  void prepare(int ms = 1000) {
+    proposer.tick(at(ms), said.post);
+    mine = proposer.ballot();
+  }
+  void promise(NodeId from, std::vector<Proposal> accepted = {}, Slot floor = {}) {
+    const Promise promise{
+        .ballot = mine, .from = {1}, .next = {}, .floor = floor, .accepted = std::move(accepted)};
+    proposer.on_promise(at(1001), from, promise, said.post);
+  }
+  void lead() {
+    prepare();
+    promise(two);
+    promise(one);
+    said.clear();
+  }
+  void forward(NodeId from, std::uint64_t number) {
+    Bytes parcel = begin_parcel({from, 1, number});
+    Bytes scratch;
+    append_command(parcel, {.verb = Verb::put, .key = "k", .value = "v"}, scratch);
+    proposer.on_forward(from, parcel);
+  }
+  void accepted(NodeId from, Slot slot) {
+    proposer.on_accepted(at(1002), from, {mine, {{slot, slot}}}, said.post);
+  }
+  /// The values proposed to node 2 since the last clear, by slot.
+  std::vector<std::pair<Slot, Bytes>> proposed() {
+    std::vector<std::pair<Slot, Bytes>> all;
+    for (const Send& send : said.effects.sends) {
+      if (send.to == two && kind_of(send.message) == Kind::accept) {
+        const auto accept = unpack_with_body<Accept>(send.message);
+        all.emplace_back(accept->first.slot, Bytes{accept->second});
+      }
+    }
+    return all;
+  }
+
+  Proposer proposer{one, {one, two, three}, options, 1, 42};
+  Said said{one};
+  Ballot mine;
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(phase4_proposer, World)
+
+BOOST_AUTO_TEST_CASE(it_is_silent_until_the_number_of_its_life_is_durable) {
+  Proposer young{one, {one, two, three}, options, 9, 42};
+  young.start(at(0));
+  young.tick(at(5000), said.post);
+  BOOST_TEST(!said.to<Prepare>(two).has_value());
+  young.on_booted(8);
+  BOOST_TEST((young.wake_at() == never));
+  young.on_booted(9);
+  young.tick(at(5000), said.post);
+  BOOST_TEST((said.to<Prepare>(two)->ballot.boot == 9U));
+}
+
+BOOST_AUTO_TEST_CASE(its_own_acceptor_is_asked_last) {
+  prepare();
+  BOOST_TEST(said.to<Prepare>(two).has_value());
+  BOOST_TEST(!said.to<Prepare>(one).has_value());
+  promise(two);
+  BOOST_TEST(said.to<Prepare>(one).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_majority_of_promises_makes_a_leader) {
+  prepare();
+  promise(two);
+  BOOST_TEST(!proposer.leading());
+  promise(two);  // the same one again is no second one
+  BOOST_TEST(!proposer.leading());
+  promise(three);
+  BOOST_TEST(proposer.leading());
+  BOOST_TEST(said.to<Beat>(two).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(of_what_was_accepted_the_highest_ballots_value_is_proposed_and_gaps_filled) {
+  prepare();
+  promise(two, {{{1}, ballot(1, 2), "older"}, {{3}, ballot(1, 2), "third"}});
+  said.clear();
+  promise(three, {{{1}, ballot(1, 3), "newer"}});
+  const std::vector<std::pair<Slot, Bytes>> expected{{{1}, "newer"}, {{2}, ""}, {{3}, "third"}};
+  BOOST_TEST((proposed() == expected));
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_proposed_where_a_learner_stands_for_what_was_chosen) {
+  prepare();
+  promise(two, {}, {7});
+  promise(three, {{{3}, ballot(1, 3), "old"}});
+  BOOST_TEST(proposed().empty());
+  BOOST_TEST((proposer.chosen() == Slot{7}));
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_in_pieces_counts_when_it_is_complete) {
+  prepare();
+  proposer.on_promise(at(1001), two,
+                      {.ballot = mine, .from = {1}, .next = {4}, .floor = {}, .accepted = {}},
+                      said.post);
+  promise(three);
+  BOOST_TEST(!proposer.leading());
+  proposer.on_promise(at(1001), two,
+                      {.ballot = mine, .from = {4}, .next = {}, .floor = {}, .accepted = {}},
+                      said.post);
+  BOOST_TEST(proposer.leading());
+}
+
+BOOST_AUTO_TEST_CASE(what_has_gathered_is_one_slot_and_one_message_a_peer) {
+  lead();
+  forward(one, 1);
+  forward(two, 1);
+  BOOST_TEST((proposer.wake_at() <= at(1002)));
+  proposer.tick(at(1002), said.post);
+  BOOST_TEST(proposed().size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_parcel_handed_in_again_is_proposed_once) {
+  lead();
+  forward(two, 1);
+  proposer.tick(at(1002), said.post);
+  forward(two, 1);
+  proposer.tick(at(1003), said.post);
+  BOOST_TEST(proposed().size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(slots_are_handed_on_in_their_order) {
+  lead();
+  forward(one, 1);
+  proposer.tick(at(1002), said.post);
+  forward(one, 2);
+  proposer.tick(at(1002), said.post);
+  accepted(two, {2});
+  accepted(one, {2});
+  BOOST_TEST((proposer.chosen() == Slot{0}));
+  accepted(three, {1});
+  BOOST_TEST((proposer.chosen() == Slot{0}));
+  accepted(two, {1});
+  BOOST_TEST((proposer.chosen() == Slot{2}));
+}
+
+BOOST_AUTO_TEST_CASE(no_more_slots_are_open_than_the_pipeline_holds) {
+  lead();
+  for (std::uint64_t number = 1; number <= 20; ++number) {
+    forward(one, number);
+    proposer.tick(at(1002), said.post);
+  }
+  BOOST_TEST(proposed().size() == options.pipeline_slots);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_accepted_in_time_is_proposed_again_to_those_who_did_not) {
+  lead();
+  forward(one, 1);
+  proposer.tick(at(1002), said.post);
+  accepted(three, {1});
+  said.clear();
+  proposer.tick(at(1002) + 2 * options.resend_after, said.post);
+  BOOST_TEST(said.to<Accept>(two).has_value());
+  BOOST_TEST(!said.to<Accept>(three).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_read_waits_for_a_majority_that_answered_after_it_came) {
+  lead();
+  proposer.on_read_ask(three, {.boot = 1, .number = 5});
+  proposer.tick(at(1002), said.post);
+  const std::uint64_t round = said.to<Beat>(two)->round;
+  proposer.on_confirmed(at(1003), two, {mine, round - 1}, said.post);
+  proposer.on_confirmed(at(1003), one, {mine, round}, said.post);
+  BOOST_TEST(!said.to<ReadAt>(three).has_value());
+  proposer.on_confirmed(at(1003), two, {mine, round}, said.post);
+  BOOST_TEST(said.to<ReadAt>(three)->number == 5U);
+}
+
+BOOST_AUTO_TEST_CASE(a_read_shows_all_that_an_earlier_leader_may_have_answered) {
+  prepare();
+  promise(two, {{{4}, ballot(1, 2), "v"}});
+  promise(three);
+  said.clear();
+  proposer.on_read_ask(three, {.boot = 1, .number = 1});
+  proposer.tick(at(1002), said.post);
+  const std::uint64_t round = said.to<Beat>(two)->round;
+  proposer.on_confirmed(at(1003), one, {mine, round}, said.post);
+  proposer.on_confirmed(at(1003), two, {mine, round}, said.post);
+  BOOST_TEST((said.to<ReadAt>(three)->slot == Slot{4}));
+}
+
+BOOST_AUTO_TEST_CASE(a_greater_leader_is_followed) {
+  lead();
+  proposer.on_leader(at(1002), ballot(99, 2), {}, said.post);
+  BOOST_TEST(!proposer.leading());
+  BOOST_TEST((proposer.wake_at() > at(1002)));
+}
+
+BOOST_AUTO_TEST_CASE(a_leader_whom_no_majority_answers_gives_up) {
+  lead();
+  for (int ms = 1000; ms < 2000; ms += 50) {
+    proposer.tick(at(ms), said.post);
+  }
+  BOOST_TEST(!proposer.leading());
+}
+
+BOOST_AUTO_TEST_CASE(one_acceptor_that_promised_more_is_won_back_while_a_majority_follows) {
+  lead();
+  proposer.on_refused(at(1002), {mine, ballot(50, 3)}, said.post);
+  BOOST_TEST(proposer.leading());
+  const std::uint64_t round = said.to<Beat>(two)->round;
+  said.clear();
+  proposer.on_confirmed(at(1003), one, {mine, round}, said.post);
+  proposer.on_confirmed(at(1003), two, {mine, round}, said.post);
+  BOOST_REQUIRE(said.to<Prepare>(three).has_value());
+  BOOST_TEST((said.to<Prepare>(three)->ballot > ballot(50, 3)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::paxos
