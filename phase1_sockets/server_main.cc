@@ -87,6 +87,7 @@ int fail(const std::string& why) {
 }
 
 int run(Settings& settings) {
+  host::open_standard_descriptors();
   const host::EndSignals ends;
   host::raise_descriptor_limit();
   std::string why;
@@ -109,11 +110,12 @@ int run(Settings& settings) {
     return fail(why);
   }
   door->start();
-  std::printf("%s\n", door->ready_line().c_str());
-  std::fflush(stdout);
-  ends.wait();
+  const bool told = host::say_ready(door->ready_line(), why);
+  if (told) {
+    ends.wait();
+  }
   door->stop();
-  return 0;
+  return told ? 0 : fail(why);
 }
 
 }  // namespace

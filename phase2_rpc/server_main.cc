@@ -120,6 +120,7 @@ sockets::FrontDoorOptions door_options(const Settings& settings, const Backend& 
 }
 
 int run(const Settings& settings) {
+  host::open_standard_descriptors();
   const host::EndSignals ends;
   host::raise_descriptor_limit();
   std::string why;
@@ -154,12 +155,13 @@ int run(const Settings& settings) {
                                     .add("rpc", address)
                                     .add("tls", settings.security.tls.wanted() ? "mutual" : "none")
                                     .text());
-  std::printf("%s rpc=%s\n", door->ready_line().c_str(), address.c_str());
-  std::fflush(stdout);
-  ends.wait();
+  const bool told = host::say_ready(door->ready_line() + " rpc=" + address, why);
+  if (told) {
+    ends.wait();
+  }
   rpc.server.stop(settings.drain_patience);
   door->stop();
-  return 0;
+  return told ? 0 : fail(why);
 }
 
 }  // namespace

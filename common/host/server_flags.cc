@@ -72,7 +72,15 @@ void add_server_flags(Flags& flags, Phase phase, ServerFlags& target) {
   flags.add("--udp", target.udp, "the line protocol over UDP; off closes it, 0 takes a free port");
   if (phase >= Phase::rpc) {
     flags.add("--rpc", target.rpc, "RPC for clients and peers");
+  } else {
+    target.rpc = endpoint_off;
   }
+  flags.finally([&target, phase]() -> std::string {
+    const bool all_off = target.tcp.off && target.udp.off && target.rpc.off;
+    return !all_off ? ""
+                    : std::string{"--tcp, --udp"} + (phase >= Phase::rpc ? ", --rpc" : "") +
+                          ": all are off, so that nobody could be served";
+  });
   flags.add("--http", target.http, "/metrics, /status and /healthz");
   if (phase <= Phase::rpc) {
     flags.add("--threads", target.threads, {.least = 1, .most = threads_max},

@@ -26,7 +26,7 @@ struct ServerFlags {
 
   std::uint32_t threads = 1;  // phases 1 and 2; its default is the number of cores
 
-  Endpoint rpc{.host = "127.0.0.1", .port = 7111, .off = false};  // from phase 2 on
+  Endpoint rpc{.host = "127.0.0.1", .port = 7111, .off = false};  // from phase 2 on, else off
 
   // from phase 3 on
   NodeId node{1};

@@ -1,7 +1,11 @@
 #include "common/host/server_process.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <random>
 
 namespace kv::host {
@@ -11,6 +15,7 @@ EndSignals::EndSignals() {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);
   sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
 }
 
@@ -18,6 +23,24 @@ int EndSignals::wait() const {
   int signal = 0;
   ::sigwait(&signals_, &signal);
   return signal;
+}
+
+void open_standard_descriptors() {
+  for (int number = 0; number <= 2; ++number) {
+    if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) {
+      ::open("/dev/null", O_RDWR);  // takes the lowest that is free: this one
+    }
+  }
+}
+
+bool say_ready(std::string_view line, std::string& why) {
+  std::string text{line};
+  text += '\n';
+  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
+    return true;
+  }
+  why = std::string{"cannot print the ready line to standard output: "} + std::strerror(errno);
+  return false;
 }
 
 void raise_descriptor_limit() {

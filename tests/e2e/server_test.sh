@@ -33,6 +33,17 @@ sentence 'a server listens on IPv6' start_server "$server" --tcp '[::1]:0' --udp
 sentence 'and answers there' equals "$(ask "$tcp_host" "$tcp_port" 'PING')" OK
 stop_server INT
 sentence 'SIGINT drains and exits 0' [ "$status" -eq 0 ]
+start_server "$server" --tcp 0 --udp off
+stop_server HUP
+sentence 'SIGHUP drains and exits 0 too' [ "$status" -eq 0 ]
+sentence 'a ready line that nobody can read ends the server with one line and exit 1' \
+  fails_in_one_line bash -c "exec $server --tcp 0 --udp off --log $scratch/full.log >/dev/full"
+everything_off() {
+  capture "$server" --tcp off --udp off
+  cat "$scratch/err"
+  [ "$status" -eq 2 ] && [ "$(wc -l <"$scratch/err")" -eq 1 ]
+}
+sentence 'a server that could serve nobody says so and exits 2' everything_off
 few_descriptors() { (ulimit -n 12 && exec "$server" --tcp 0 --udp off --log "$scratch/few.log"); }
 sentence 'too few descriptors at the start are one line on standard error and exit 1' \
   fails_in_one_line bash -c "$(declare -f few_descriptors); server=$server scratch=$scratch; few_descriptors"
