@@ -75,7 +75,7 @@ std::vector<Figure> sum_up(const std::vector<const LoopCounters*>& lanes) {
             &LoopCounters::connections_refused);
   for (std::size_t i = 0; i < LoopCounters::verb_count; ++i) {
     add(Kind::counter, "requests_total", "Requests submitted",
-        "verb=\"" + std::string{name_of(static_cast<Verb>(i))} + "\"",
+        std::string{"verb=\""}.append(name_of(static_cast<Verb>(i))).append("\""),
         [i](const LoopCounters& of) -> const Counter& { return of.requests[i]; });
   }
   add_plain(Kind::counter, "malformed_total", "What was no request", &LoopCounters::malformed);
@@ -102,8 +102,8 @@ std::string to_prometheus(const std::vector<Figure>& figures) {
     const std::string name = "quintet_" + figure.name;
     if (const std::string_view family = family_of(figure); family != last) {
       const std::string full = "quintet_" + std::string{family};
-      text += "# HELP " + full + " " + figure.help + "\n# TYPE " + full;
-      text.append(" ").append(name_of(figure.kind)).append("\n");
+      text.append("# HELP ").append(full).append(" ").append(figure.help);
+      text.append("\n# TYPE ").append(full).append(" ").append(name_of(figure.kind)).append("\n");
       last = family;
     }
     text += name;

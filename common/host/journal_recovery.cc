@@ -9,7 +9,6 @@
 namespace kv::host {
 namespace {
 
-using wire::SegmentHeader;
 using wire::SegmentVerdict;
 
 std::string damage(const std::string& path, std::uint64_t offset, const std::string& what) {

@@ -26,7 +26,7 @@ void JournalingReplica::start(Instant, Effects&) {
 void JournalingReplica::receive(Instant, NodeId, ByteView, Effects&) {}
 
 void JournalingReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
-  Reply& reply = out.answers.emplace_back(id).reply;
+  Reply& reply = out.answers.emplace_back(Answer{id, {}}).reply;
   if (!changes_something(command.verb)) {
     machine_.read(command, reply);  // what it shows is durable before the answer leaves
     return;

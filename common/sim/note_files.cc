@@ -45,7 +45,8 @@ NoteFiles::NoteFiles(const std::string& folder, std::string_view context, std::u
   std::filesystem::create_directories(folder, error);
   for (std::uint32_t node = 0; node <= nodes && !error; ++node) {
     const std::string name = node == 0 ? "clients" : "node-" + std::to_string(node);
-    files_.at(node).reset(std::fopen((folder + "/" + name + ".log").c_str(), "w"));
+    const std::string path = std::string{folder}.append("/").append(name).append(".log");
+    files_.at(node).reset(std::fopen(path.c_str(), "w"));
     if (files_.at(node)) {
       std::setvbuf(files_.at(node).get(), nullptr, _IOLBF, 1 << 16);  // a check() loses no line
     }

@@ -7,8 +7,7 @@
 namespace kv::host {
 namespace {
 
-using std::chrono_literals::operator""ms;
-using std::chrono_literals::operator""s;
+using namespace std::chrono_literals;
 
 struct Outcome {
   std::optional<int> exit_code;

@@ -48,7 +48,7 @@ class PrimaryBackup final : public Replica {
     if (self_ != primary) {
       out.answers.push_back({id, {Status::unavailable, {}, "ask the primary, node 1"}});
     } else if (!changes_something(command.verb)) {
-      machine_.read(command, out.answers.emplace_back(id).reply);
+      machine_.read(command, out.answers.emplace_back(Answer{id, {}}).reply);
     } else {
       const Entry entry{command, stamper_.stamp(now, machine_.time())};
       const Reply reply = keep(out.records.emplace_back(wire::encode(entry)));
