@@ -90,6 +90,11 @@ void AccessLog::attach(Dispatcher& dispatcher) {
       });
 }
 
+/// Those of peers are not: a replica's own lines tell of its messages.
+bool AccessLog::is_clients(const CallContext& context) {
+  return !context.trusted && !context.method.starts_with("peer.");
+}
+
 AccessLog::Pen& AccessLog::my_pen() {
   return *pens_[std::hash<std::thread::id>{}(std::this_thread::get_id()) % pen_count];
 }
@@ -105,7 +110,7 @@ void AccessLog::write(Level level, std::string_view fields) {
 }
 
 void AccessLog::request(const CallContext& context) {
-  if (context.trusted) {
+  if (!is_clients(context)) {
     return;
   }
   Pen& pen = my_pen();
@@ -122,7 +127,7 @@ void AccessLog::request(const CallContext& context) {
 }
 
 void AccessLog::answer(const CallContext& context, const CallResult& result, Duration took) {
-  if (context.trusted) {
+  if (!is_clients(context)) {
     return;
   }
   Pen& pen = my_pen();

@@ -3,8 +3,8 @@
 //   event=request op=c7.12 from=127.0.0.1:4711 transport=rpc method=kv.put verb=put key=a bytes=67
 //   event=answer op=c7.12 to=127.0.0.1:4711 transport=rpc method=kv.put verb=put result=ok us=3
 //
-// `op` is the client's; a call without one is named by its connection and number. Calls of those
-// who know the cluster's secret are not logged here: a replica's own lines tell of its messages.
+// `op` is the client's; a call without one is named by its connection and number. Calls between
+// replicas are not logged here: a replica's own lines tell of its messages.
 #pragma once
 
 #include <array>
@@ -47,6 +47,7 @@ class AccessLog {
   };
   static constexpr std::size_t pen_count = 16;
 
+  static bool is_clients(const CallContext& context);
   Pen& my_pen();
   void request(const CallContext& context);
   void answer(const CallContext& context, const CallResult& result, Duration took);

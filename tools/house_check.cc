@@ -188,7 +188,7 @@ bool may_include(std::string_view path, std::string_view target) {
     return !to.empty();
   }
   if (from == "phase2_rpc" && to == "phase1_sockets") {
-    return is_main(path);
+    return is_main(path) || file_name(path).starts_with("replica_server.");
   }
   const bool world = to == "common/host" || to == "common/sim" || to == "common/client" ||
                      to == "phase1_sockets" || to == "phase2_rpc";

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/host/directory_owner.h"
 #include "common/host/replica_host_core.h"
 
 namespace kv::host {
@@ -24,6 +25,9 @@ bool ReplicaHost::Core::recover(std::string& why) {
                             .fatal = options_.fatal},
                            why);
   if (!journal_) {
+    return false;
+  }
+  if (!options_.owner.empty() && !claim_directory(disk_, options_.directory, options_.owner, why)) {
     return false;
   }
   snapshots_ = std::make_unique<SnapshotFiles>(disk_, options_.directory, journal_->id());
@@ -88,7 +92,7 @@ void ReplicaHost::Core::submit(const Command& command, Done done) {
 }
 
 bool ReplicaHost::Core::healthy() const {
-  return !inbox_.stopping() && journal_->room() != Journal::Room::full;
+  return serving_ && !inbox_.stopping() && journal_->room() != Journal::Room::full;
 }
 
 void ReplicaHost::Core::stop() {
@@ -111,6 +115,7 @@ void ReplicaHost::Core::run() {
   next_msg_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   replica_->start(now_, effects_);
   settle();
+  look_at_service();
   while (!drained()) {
     take_input();
     step();

@@ -40,6 +40,7 @@ class ReplicaHost final : public Service {
  public:
   struct Options {
     NodeId self{};                 // this replica's; must be given
+    std::string owner;             // of the directory: see claim_directory(); empty: nobody asks
     std::string directory;         // of the journal and the snapshots
     std::uint64_t journal_id = 1;  // drawn by the caller; used if the directory is new
     Journal::Sync sync = Journal::Sync::always;
@@ -55,6 +56,9 @@ class ReplicaHost final : public Service {
     Duration snapshot_late = std::chrono::seconds{10};  // it says no for so long: warn, each time
     Duration full_retry = std::chrono::seconds{1};      // how often a full disk is tried
     std::vector<ReplicaGauge> gauges;
+    /// Whether a write could succeed as far as the protocol knows: it has a leader, say. Called on
+    /// its thread. Empty: always.
+    std::function<bool(const Replica&)> serving;
     /// See Journal::Options.
     std::function<void(const std::string&)> fatal = die_of_disk;
   };

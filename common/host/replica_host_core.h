@@ -95,6 +95,7 @@ class ReplicaHost::Core {
   void flush_log();
   void tell_totals();
   void read_gauges();
+  void look_at_service();
 
   std::unique_ptr<Replica> replica_;
   Disk& disk_;
@@ -107,6 +108,7 @@ class ReplicaHost::Core {
   std::thread thread_;
   ReplicaCounts counts_;
   std::unique_ptr<std::atomic<double>[]> gauges_;
+  std::atomic<bool> serving_{false};
 
   // The protocol's thread alone, once it runs.
   LogWriter writer_;

@@ -79,6 +79,7 @@ void ReplicaHost::Core::step() {
   counts_.requests_open.set(open_.size());
   counts_.requests_waiting.set(held_.size());
   counts_.batches_withheld.set(withheld_.size());
+  look_at_service();
   read_gauges();
   tell_totals();
   flush_log();

@@ -48,6 +48,13 @@ void ReplicaHost::Core::tell_totals() {
   }
 }
 
+void ReplicaHost::Core::look_at_service() {
+  const bool serving = !options_.serving || options_.serving(*replica_);
+  if (serving != serving_.load(std::memory_order_relaxed)) {
+    serving_.store(serving, std::memory_order_relaxed);
+  }
+}
+
 void ReplicaHost::Core::read_gauges() {
   if (now_ < gauges_due_) {
     return;

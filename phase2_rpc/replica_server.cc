@@ -1,0 +1,308 @@
+#include "phase2_rpc/replica_server.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <utility>
+
+#include "common/core/random.h"
+#include "common/host/clock.h"
+#include "common/host/disk.h"
+#include "common/host/log.h"
+#include "common/host/server_process.h"
+#include "common/wire/logfmt.h"
+#include "phase1_sockets/front_door.h"
+#include "phase2_rpc/access_log.h"
+#include "phase2_rpc/kv_skeleton.h"
+#include "phase2_rpc/peer_transport.h"
+#include "phase2_rpc/replica_figures.h"
+#include "phase2_rpc/rpc_metrics.h"
+#include "phase2_rpc/rpc_server.h"
+#include "phase2_rpc/server_methods.h"
+
+namespace kv::rpc {
+namespace {
+
+using wire::LogFields;
+
+constexpr Duration farewell_patience = std::chrono::milliseconds{500};
+
+std::string why_no_role(const ReplicaProgram& program, const ReplicaFlags& flags) {
+  for (const host::RoleFailure& failure : flags.server.failures) {
+    if (failure.role != "all" &&
+        std::ranges::find(program.roles, failure.role) == program.roles.end()) {
+      std::string known;
+      for (const std::string& role : program.roles) {
+        known += role + ", ";
+      }
+      return "--fail: " + program.name + " has no role " + failure.role + ", but " + known + "all";
+    }
+  }
+  return {};
+}
+
+bool read_secret(const std::string& path, std::string& secret, std::string& why) {
+  if (path.empty()) {
+    return true;
+  }
+  std::ifstream file{path};
+  secret.assign(std::istreambuf_iterator<char>{file}, {});
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) {
+    secret.pop_back();
+  }
+  if (!file || secret.empty()) {
+    why = "--cluster-secret: " + path + (file ? " is empty" : " cannot be read");
+    return false;
+  }
+  return true;
+}
+
+std::vector<NodeId> nodes_of(const host::ServerFlags& server) {
+  std::vector<NodeId> nodes{server.node};
+  for (const host::Peer& peer : server.peers) {
+    if (peer.node != server.node) {
+      nodes.push_back(peer.node);
+    }
+  }
+  std::ranges::sort(nodes);
+  return nodes;
+}
+
+std::string log_context(const ReplicaProgram& program, const host::ServerFlags& server) {
+  return "phase=" + std::to_string(static_cast<int>(program.phase)) +
+         " node=" + std::to_string(server.node.value);
+}
+
+}  // namespace
+
+void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& target) {
+  host::add_server_flags(flags, program.phase, target.server);
+  flags.add("--cluster", target.cluster, "its name: replicas of another one are refused", "NAME");
+  flags.add("--cluster-secret", target.secret_file,
+            "what is in this file every replica must prove to know", "FILE");
+  flags.add_switch("--insecure", target.insecure, "--rpc may serve other machines, without TLS");
+  flags.add("--connections-max", target.connections_max, {.least = 1},
+            "connections at once, of TCP and of RPC; more are refused");
+  flags.add("--snapshot-every", target.snapshot_every, "bytes of journal between two snapshots");
+  flags.add("--answer-timeout", target.answer_patience,
+            "until a request that is not answered gets UNKNOWN or UNAVAILABLE");
+  flags.add("--drain-timeout", target.drain_patience,
+            "after SIGTERM: to answer what has arrived and send it");
+  program.add_flags(flags);
+  flags.finally([&] { return why_no_role(program, target); });
+}
+
+// --- the parts -----------------------------------------------------------------------------------
+
+/// In the order in which they are made; they end the other way round.
+struct ReplicaServer::Parts {
+  Parts(const ReplicaProgram& its_program, const ReplicaFlags& its_flags)
+      : program(its_program),
+        flags(its_flags),
+        dispatcher([] { return host::run_now(); }, [](auto&&) { return false; }) {}
+
+  bool open_log(std::string& why);
+  bool open_replica(std::string& why);
+  bool open_doors(std::string& why);
+  host::ReplicaHost::Options host_options(Random& chance) const;
+  sockets::FrontDoorOptions door_options() const;
+  RpcServer::Options rpc_options() const;
+  void note(const LogFields& fields) { access->write(Level::info, fields.text()); }
+
+  const ReplicaProgram program;
+  const ReplicaFlags flags;
+  std::string secret;
+  std::unique_ptr<host::Log> log;
+  std::unique_ptr<AccessLog> access;
+  host::SystemDisk disk;
+  Dispatcher dispatcher;
+  std::unique_ptr<RpcPeerTransport> transport;
+  std::unique_ptr<host::ReplicaHost> host;
+  std::unique_ptr<RpcServer> rpc;
+  std::unique_ptr<sockets::FrontDoor> door;
+};
+
+bool ReplicaServer::Parts::open_log(std::string& why) {
+  log = host::Log::open({.path = flags.server.log,
+                         .context = log_context(program, flags.server),
+                         .level = flags.server.log_level},
+                        why);
+  if (!log) {
+    return false;
+  }
+  access = std::make_unique<AccessLog>(*log);
+  return read_secret(flags.secret_file, secret, why);
+}
+
+bool ReplicaServer::Parts::open_replica(std::string& why) {
+  const host::ServerFlags& server = flags.server;
+  const std::uint64_t seed = host::seed_or_drawn(server.seed);
+  Random chance{seed};
+  for (std::uint32_t i = 0; i < server.node.value; ++i) {
+    chance = Random{chance.next()};  // one --seed for a whole cluster is none for all its nodes
+  }
+  const std::vector<NodeId> nodes = nodes_of(server);
+  note(LogFields{}
+           .add("event", "started")
+           .add("version", QUINTET_VERSION)
+           .add("nodes", nodes.size())
+           .add("cluster", flags.cluster)
+           .add("secret", secret.empty() ? "none" : "given")
+           .add("sync", server.sync)
+           .add("data", server.data)
+           .add("seed", seed));
+  transport = std::make_unique<RpcPeerTransport>(
+      RpcPeerTransport::Options{
+          .self = server.node, .cluster = flags.cluster, .secret = secret, .seed = chance.next()},
+      dispatcher, [this](Level level, std::string_view fields) { access->write(level, fields); });
+  transport->know(server.peers);
+  host = host::ReplicaHost::start(program.make({.self = server.node,
+                                                .nodes = nodes,
+                                                .seed = chance.next(),
+                                                .note_level = server.log_level}),
+                                  disk, *transport, *log, host_options(chance), why);
+  return host != nullptr;
+}
+
+host::ReplicaHost::Options ReplicaServer::Parts::host_options(Random& chance) const {
+  const host::ServerFlags& server = flags.server;
+  return {.self = server.node,
+          .owner = log_context(program, server) + " cluster=" + flags.cluster,
+          .directory = server.data,
+          .journal_id = chance.next(),
+          .sync = server.sync == "never" ? host::Journal::Sync::never : host::Journal::Sync::always,
+          .patience = flags.answer_patience,
+          .drain_patience = flags.drain_patience,
+          .snapshot_every_bytes = flags.snapshot_every.value,
+          .gauges = program.gauges,
+          .serving = program.serving};
+}
+
+RpcServer::Options ReplicaServer::Parts::rpc_options() const {
+  RpcServer::Options options;
+  options.listen = flags.server.rpc;
+  options.connections_max = flags.connections_max;
+  options.insecure = flags.insecure;
+  options.secret = secret;
+  return options;
+}
+
+sockets::FrontDoorOptions ReplicaServer::Parts::door_options() const {
+  sockets::FrontDoorOptions options;
+  options.tcp = flags.server.tcp;
+  options.udp = flags.server.udp;
+  options.http = flags.server.http;
+  options.connections_max = flags.connections_max;
+  options.drain_patience = flags.drain_patience;
+  options.more_figures = [this](std::vector<host::Figure>& figures) {
+    std::vector<NodeId> peers = nodes_of(flags.server);
+    std::erase(peers, flags.server.node);
+    append_replica_figures(*host, program.gauges, *transport, peers, figures);
+    append_figures(dispatcher, *rpc, figures);
+  };
+  return options;
+}
+
+bool ReplicaServer::Parts::open_doors(std::string& why) {
+  serve_service(dispatcher, *host);
+  serve_server_methods(dispatcher, [this] { return host->healthy(); });
+  access->attach(dispatcher);
+  rpc = std::make_unique<RpcServer>(
+      rpc_options(), dispatcher,
+      [this](Level level, std::string_view fields) { access->write(level, fields); });
+  door = sockets::FrontDoor::open(*host, *log, door_options(), why);
+  if (!door) {
+    return false;
+  }
+  if (!flags.server.rpc.off) {
+    why = rpc->start();
+  }
+  if (!why.empty()) {
+    return false;
+  }
+  door->start();
+  return true;
+}
+
+// --- the server ----------------------------------------------------------------------------------
+
+std::unique_ptr<ReplicaServer> ReplicaServer::start(const ReplicaProgram& program,
+                                                    const ReplicaFlags& flags, std::string& why) {
+  std::unique_ptr<ReplicaServer> server{new ReplicaServer{std::make_unique<Parts>(program, flags)}};
+  Parts& parts = *server->parts_;
+  if (!parts.open_log(why)) {
+    return nullptr;
+  }
+  if (!parts.open_replica(why) || !parts.open_doors(why)) {
+    parts.access->write(Level::error,
+                        LogFields{}.add("event", "not_started").add("why", why).text());
+    return nullptr;
+  }
+  parts.note(LogFields{}.add("event", "ready").add("at", server->ready_line()));
+  return server;
+}
+
+ReplicaServer::ReplicaServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+ReplicaServer::~ReplicaServer() {
+  stop();
+}
+
+/// The clients first, while peers still help to answer them.
+void ReplicaServer::stop() {
+  if (parts_->door) {
+    parts_->door->stop();
+  }
+  if (parts_->host) {
+    parts_->host->stop();
+  }
+  if (parts_->rpc) {
+    parts_->rpc->stop(farewell_patience);
+  }
+}
+
+std::string ReplicaServer::ready_line() const {
+  return parts_->door->ready_line() +
+         " rpc=" + (parts_->flags.server.rpc.off ? "off" : host::to_text(parts_->rpc->address()));
+}
+
+host::SocketAddress ReplicaServer::tcp() const {
+  return parts_->door->tcp();
+}
+
+host::SocketAddress ReplicaServer::http() const {
+  return parts_->door->http();
+}
+
+host::ReplicaHost& ReplicaServer::host() {
+  return *parts_->host;
+}
+
+bool ReplicaServer::connected(NodeId peer) const {
+  return parts_->transport->connected(peer);
+}
+
+int run_replica_server(const ReplicaProgram& program, int argc, char** argv) {
+  ReplicaFlags settings;
+  host::Flags flags{program.name, program.purpose};
+  declare(flags, program, settings);
+  if (const auto exit_code = flags.parse(argc, argv)) {
+    return *exit_code;
+  }
+  const host::EndSignals ends;
+  host::raise_descriptor_limit();
+  std::string why;
+  const auto server = ReplicaServer::start(program, settings, why);
+  if (!server) {
+    std::fprintf(stderr, "%s: %s\n", program.name.c_str(), why.c_str());
+    return 1;
+  }
+  std::printf("%s\n", server->ready_line().c_str());
+  std::fflush(stdout);
+  ends.wait();
+  server->stop();
+  return 0;
+}
+
+}  // namespace kv::rpc
