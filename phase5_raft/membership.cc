@@ -1,0 +1,66 @@
+#include "phase5_raft/membership.h"
+
+#include <utility>
+
+namespace kv::raft {
+namespace {
+
+void append_nodes(std::string& text, const std::vector<NodeId>& nodes) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    text += (i == 0 ? "" : ",") + std::to_string(nodes[i].value);
+  }
+}
+
+bool has_repeats(std::vector<NodeId> nodes) {
+  std::ranges::sort(nodes);
+  return std::ranges::adjacent_find(nodes) != nodes.end();
+}
+
+}  // namespace
+
+std::vector<NodeId> Membership::others(NodeId self) const {
+  std::vector<NodeId> all = voters;
+  all.insert(all.end(), outgoing.begin(), outgoing.end());
+  all.insert(all.end(), learners.begin(), learners.end());
+  std::ranges::sort(all);
+  const auto repeats = std::ranges::unique(all);
+  all.erase(repeats.begin(), repeats.end());
+  std::erase(all, self);
+  return all;
+}
+
+std::string Membership::text() const {
+  std::string text;
+  append_nodes(text, voters);
+  if (joint()) {
+    text += " from ";
+    append_nodes(text, outgoing);
+  }
+  if (!learners.empty()) {
+    text += " learners ";
+    append_nodes(text, learners);
+  }
+  return text;
+}
+
+Membership voters_only(std::vector<NodeId> members) {
+  std::ranges::sort(members);
+  return {.voters = std::move(members), .outgoing = {}, .learners = {}};
+}
+
+const char* refusal_of(const Membership& membership) {
+  std::vector<NodeId> all = membership.voters;
+  all.insert(all.end(), membership.learners.begin(), membership.learners.end());
+  if (membership.voters.empty()) {
+    return "a cluster needs a voter";
+  }
+  if (all.size() > members_max) {
+    return "these are too many members";
+  }
+  if (has_repeats(all) || std::ranges::find(all, NodeId{}) != all.end()) {
+    return "a member stands there twice, or is nobody";
+  }
+  return nullptr;
+}
+
+}  // namespace kv::raft

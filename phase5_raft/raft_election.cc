@@ -1,0 +1,255 @@
+// Elections: Raft 5.2 and 5.4.1, with PreVote and stickiness (thesis 9.6, 4.2.3).
+#include <algorithm>
+
+#include "common/core/check.h"
+#include "phase5_raft/raft.h"
+
+namespace kv::raft {
+
+/// Raft 5.2: election timeouts are chosen randomly from a fixed interval, so that in most cases
+/// only a single server will time out.
+void Raft::reset_election_timer(Instant now) {
+  // Whoever has no vote starts no election.
+  election_at_ = membership().votes(self_) ? now + random_.between(options_.election_timeout,
+                                                                   2 * options_.election_timeout)
+                                           : never;
+}
+
+/// Thesis 4.2.3: within the minimum election timeout of hearing from a current leader, nobody else
+/// is helped to become one. A leader hears itself for as long as a majority hears it.
+bool Raft::hears_leader(Instant now) const {
+  return leads() || (leader_.value != 0 && now - heard_at_ < options_.election_timeout);
+}
+
+/// Thesis 6.4.1: whoever has confirmed a leader that may hold a lease makes no other one meanwhile,
+/// in whatever term.
+bool Raft::bound_by_lease(Instant now) const {
+  return options_.read_lease > Duration{} && now - heard_at_ < options_.election_timeout;
+}
+
+/// Raft 5.4.1: the log with the later term is more up-to-date; with the same term, the longer one.
+bool Raft::up_to_date(const RequestVote& request) const {
+  return request.last_term > log_.last_term() ||
+         (request.last_term == log_.last_term() && request.last_index >= log_.last());
+}
+
+// --- who asks ------------------------------------------------------------------------------------
+
+/// Thesis 9.6: a candidate only increments its term if it first learns from a majority that they
+/// would be willing to grant it their votes. So one that was cut off disturbs nobody.
+void Raft::ask_for_pre_votes(Instant now, Effects& out) {
+  reset_election_timer(now);
+  if (!membership().votes(self_)) {
+    return;
+  }
+  role_ = Role::pre_candidate;
+  leader_ = {};
+  owes_answer_ = false;
+  request_votes(term_ + 1, true, false, out);
+  note(out, Level::info,
+       wire::LogFields{}
+           .add("event", "pre_candidate")
+           .add("term", term_.value)
+           .add("last", log_.last().value));
+}
+
+/// Raft 5.2: to begin an election, a follower increments its current term, votes for itself and
+/// asks all others.
+void Raft::campaign(Instant now, bool transfer, Effects& out) {
+  check(!leads() && membership().votes(self_));
+  adopt_term(term_ + 1);
+  voted_for_ = self_;
+  save_hard_state(out);
+  role_ = Role::candidate;
+  reset_election_timer(now);
+  request_votes(term_, false, transfer, out);
+  note(out, Level::info,
+       wire::LogFields{}
+           .add("event", "candidate")
+           .add("term", term_.value)
+           .add("last", log_.last().value)
+           .add("last_term", log_.last_term().value));
+}
+
+/// All of this waits for our disk, also what has no record of its own: whoever has a disk that
+/// hangs must not lead, and so must not ask. Our own vote comes back from it too.
+void Raft::request_votes(Term term, bool pre, bool transfer, Effects& out) {
+  votes_.clear();
+  const Bytes request = encode_message(RequestVote{.term = term,
+                                                   .last_index = log_.last(),
+                                                   .last_term = log_.last_term(),
+                                                   .pre = pre,
+                                                   .transfer = transfer});
+  for (const NodeId other : membership().others(self_)) {
+    if (membership().votes(other)) {
+      out.sends.push_back({other, request});
+    }
+  }
+  out.sends.push_back({self_, encode_message(Vote{.term = term, .granted = true, .pre = pre})});
+}
+
+void Raft::on(Instant now, NodeId from, const Vote& vote, Effects& out) {
+  now_ = now;
+  if (!vote.granted) {
+    if (vote.term > term_) {
+      follow(now, vote.term, {}, out);  // Raft 5.1
+    }
+    return;
+  }
+  const bool pre_counts = vote.pre && role_ == Role::pre_candidate && vote.term == term_ + 1;
+  const bool counts = !vote.pre && role_ == Role::candidate && vote.term == term_;
+  if (pre_counts || counts) {
+    count_vote(now, from, out);
+  }
+}
+
+/// Raft 5.2: a candidate wins an election if it receives votes from a majority of the servers in
+/// the full cluster for the same term. (Raft 6: of both, while the configuration is joint.)
+void Raft::count_vote(Instant now, NodeId voter, Effects& out) {
+  const auto voted = [this](NodeId node) {
+    return std::ranges::find(votes_, node) != votes_.end();
+  };
+  if (!voted(voter)) {
+    votes_.push_back(voter);
+  }
+  if (!voted(self_) || !membership().has_quorum(voted)) {
+    return;  // without our own, our disk has not spoken
+  }
+  if (role_ == Role::pre_candidate) {
+    campaign(now, false, out);
+  } else {
+    become_leader(now, out);
+  }
+}
+
+void Raft::become_leader(Instant now, Effects& out) {
+  check(role_ == Role::candidate && voted_for_ == self_);
+  role_ = Role::leader;
+  leader_ = self_;
+  const std::size_t votes = votes_.size();
+  votes_.clear();
+  peers_.clear();
+  match_peers_to_membership();
+  for (Peer& each : peers_) {
+    each.heard = now;
+  }
+  own_match_ = recorded_ = log_.last();  // our vote came back from the disk behind all of these
+  disk_progress_ = commit_progress_ = now;
+  round_ = confirmed_round_ = 0;
+  rounds_.clear();
+  lease_until_ = {};
+  lease_void_ = false;
+  membership_done_ = {};
+  // Raft 8: each leader commits a blank no-op entry at the start of its term, for only then does
+  // it know which entries are committed.
+  term_start_ = propose(now, EntryKind::noop, {});
+  note(out, Level::info,
+       wire::LogFields{}
+           .add("event", "leader")
+           .add("term", term_.value)
+           .add("votes", votes)
+           .add("of", membership().voters.size())
+           .add("last", log_.last().value)
+           .add("commit", commit_.value));
+}
+
+// --- who is asked --------------------------------------------------------------------------------
+
+void Raft::on(Instant now, NodeId from, const RequestVote& request, Effects& out) {
+  now_ = now;
+  const bool sticks = (request.term > term_ && hears_leader(now)) || bound_by_lease(now);
+  if (sticks && !request.transfer) {
+    return;  // nothing at all: also its term is none of our business
+  }
+  if (request.pre) {
+    const bool granted = request.term > term_ && up_to_date(request);
+    out.sends.push_back(
+        {from, encode_message(
+                   Vote{.term = granted ? request.term : term_, .granted = granted, .pre = true})});
+    return;
+  }
+  if (request.term > term_) {
+    follow(now, request.term, {}, out);
+  }
+  // Raft 5.2: each server will vote for at most one candidate in a given term, on a
+  // first-come-first-served basis.
+  const bool free = voted_for_.value == 0 || voted_for_ == from;
+  const bool granted = request.term == term_ && free && leader_.value == 0 && up_to_date(request);
+  if (granted) {
+    if (voted_for_ != from) {
+      voted_for_ = from;
+      save_hard_state(out);
+    }
+    reset_election_timer(now);
+  }
+  if (noting(Level::debug)) {
+    note(out, Level::debug,
+         wire::LogFields{}
+             .add("event", granted ? "vote" : "vote_refused")
+             .add("term", request.term.value)
+             .add("for", from.value));
+  }
+  out.sends.push_back({from, encode_message(Vote{.term = term_, .granted = granted})});
+}
+
+// --- handing leadership over ---------------------------------------------------------------------
+
+const char* Raft::transfer(Instant now, NodeId to, Effects& out) {
+  if (!leads()) {
+    return "this replica does not lead";
+  }
+  if (transfer_) {
+    return "leadership is being handed over already";
+  }
+  if (to.value == 0) {
+    for (const Peer& each : peers_) {
+      const Peer* best = peer(to);
+      if (membership().votes(each.id) && (best == nullptr || each.match > best->match)) {
+        to = each.id;
+      }
+    }
+  }
+  if (peer(to) == nullptr || !membership().votes(to)) {
+    return "there is no such other voter";
+  }
+  now_ = now;
+  transfer_ = {.to = to, .until = now + options_.election_timeout};
+  lease_until_ = {};
+  lease_void_ = true;  // whoever is told may win at once, or much later: no lease in this term
+  note(out, Level::info,
+       wire::LogFields{}.add("event", "transfer").add("term", term_.value).add("to", to.value));
+  go_on_with_transfer(now, out);
+  return nullptr;
+}
+
+/// Thesis 3.10: the prior leader brings the target up to date, then tells it to start an election
+/// at once; if that does not complete after about an election timeout, it goes on as before.
+void Raft::go_on_with_transfer(Instant now, Effects& out) {
+  if (!transfer_) {
+    return;
+  }
+  const Peer* target = peer(transfer_->to);
+  if (now >= transfer_->until || target == nullptr) {
+    note(out, Level::warn,
+         wire::LogFields{}
+             .add("event", "transfer_aborted")
+             .add("term", term_.value)
+             .add("to", transfer_->to.value));
+    transfer_.reset();
+    return;
+  }
+  if (!transfer_->told && target->match == log_.last()) {
+    transfer_->told = true;
+    out.sends.push_back({transfer_->to, encode_message(TimeoutNow{.term = term_}), false});
+  }
+}
+
+void Raft::on(Instant now, NodeId from, const TimeoutNow& timeout, Effects& out) {
+  now_ = now;
+  if (timeout.term == term_ && from == leader_ && role_ == Role::follower &&
+      membership().votes(self_)) {
+    campaign(now, true, out);
+  }
+}
+
+}  // namespace kv::raft

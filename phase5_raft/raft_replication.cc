@@ -1,0 +1,378 @@
+// The leader's half of log replication, and what is committed: Raft 5.3 and 5.4.2.
+//
+// Entries are pipelined: sent as they come, without waiting for answers, up to a limit of messages
+// and bytes a follower. Where its log parts from ours is probed with one message at a time.
+#include <algorithm>
+
+#include "common/core/check.h"
+#include "phase5_raft/raft.h"
+
+namespace kv::raft {
+namespace {
+
+constexpr std::size_t rounds_max = 4096;
+
+}  // namespace
+
+Raft::Peer* Raft::peer(NodeId id) {
+  const auto found = std::ranges::find(peers_, id, &Peer::id);
+  return found == peers_.end() ? nullptr : &*found;
+}
+
+const Raft::Peer* Raft::peer(NodeId id) const {
+  const auto found = std::ranges::find(peers_, id, &Peer::id);
+  return found == peers_.end() ? nullptr : &*found;
+}
+
+Index Raft::match_of(NodeId node) const {
+  if (node == self_) {
+    return own_match_;
+  }
+  const Peer* found = peer(node);
+  return found == nullptr ? Index{} : found->match;
+}
+
+// --- what the leader takes in --------------------------------------------------------------------
+
+Index Raft::propose(Instant now, EntryKind kind, ByteView payload) {
+  check(leads());
+  now_ = now;
+  if (commit_ == log_.last()) {
+    commit_progress_ = now;
+  }
+  log_.append(term_, kind, payload);
+  dirty_ = true;
+  return log_.last();
+}
+
+std::uint64_t Raft::confirm(Instant now) {
+  check(leads());
+  now_ = now;
+  round_wanted_ = true;
+  return round_ + 1;
+}
+
+// --- time ----------------------------------------------------------------------------------------
+
+void Raft::lead(Instant now, Effects& out) {
+  if (disk_hangs(now)) {
+    return step_down(now, "own_disk_hangs", out);
+  }
+  // Thesis 6.2: a leader steps down if an election timeout elapses without a successful round of
+  // heartbeats to a majority of its cluster.
+  if (now - quorum_heard(now) >= options_.election_timeout) {
+    return step_down(now, "no_majority", out);
+  }
+  go_on_with_transfer(now, out);
+  go_on_with_images(now, out);
+}
+
+/// What is durable here has not moved for an election time-out, though something waits for it.
+bool Raft::disk_hangs(Instant now) const {
+  return own_match_ < recorded_ && now - disk_progress_ >= options_.election_timeout;
+}
+
+/// Since when a majority, ourselves included, has been heard.
+Instant Raft::quorum_heard(Instant now) const {
+  return membership().quorum_value([&](NodeId node) {
+    const Peer* found = peer(node);
+    return found != nullptr ? found->heard : node == self_ ? now : Instant{};
+  });
+}
+
+bool Raft::beat_due(const Peer& each, Instant now) const {
+  return now - each.sent >= options_.heartbeat_every;
+}
+
+// --- what leaves ---------------------------------------------------------------------------------
+
+/// One message a follower, or a few if much has gathered, and one record for all that is new. The
+/// messages do not wait for the record (thesis 10.2.1): our own word for it comes back to us.
+void Raft::replicate(Instant now, Effects& out) {
+  const bool beats =
+      std::ranges::any_of(peers_, [&](const Peer& each) { return beat_due(each, now); });
+  if (recorded_ < log_.last()) {
+    record_proposals(now, out);
+  }
+  for (Peer& each : peers_) {
+    resend_if_due(each, now);
+  }
+  if (!dirty_ && !round_wanted_ && !beats && !few_are_late(now)) {
+    return;
+  }
+  begin_round(now);
+  choose_few(now);
+  for (Peer& each : peers_) {
+    tell(each, now, out);
+  }
+  dirty_ = round_wanted_ = false;
+}
+
+void Raft::record_proposals(Instant now, Effects& out) {
+  EntriesRecord record{.previous = recorded_, .commit = commit_, .entries = {}};
+  log_.copy_to(record.entries, recorded_ + 1, SIZE_MAX);
+  out.records.push_back(encode_record(record));
+  if (own_match_ == recorded_) {
+    disk_progress_ = now;
+  }
+  recorded_ = log_.last();
+  out.sends.push_back({self_, encode_message(Appended{.term = term_,
+                                                      .round = round_,
+                                                      .matched = true,
+                                                      .match = recorded_,
+                                                      .hint = {},
+                                                      .hint_term = {}})});
+}
+
+void Raft::begin_round(Instant now) {
+  ++round_;
+  encoded_.bytes.clear();
+  if (options_.read_lease > Duration{} && rounds_.size() < rounds_max) {
+    rounds_.push_back({round_, now});
+  }
+  count_rounds();
+}
+
+void Raft::tell(Peer& each, Instant now, Effects& out) {
+  const bool beat = beat_due(each, now);
+  if (beat) {
+    each.probing = false;  // the probe, or its answer, is taken to be lost
+  }
+  bool told = false;
+  while ((beat || told || chosen(each)) && may_send_entries(each, now)) {
+    send_entries(each, now, out);
+    told = true;
+  }
+  if (!told && (beat || round_wanted_)) {
+    send_heartbeat(each, now, out);
+  }
+}
+
+bool Raft::may_send_entries(const Peer& each, Instant now) const {
+  if (each.next > log_.last() || each.next <= log_.base()) {
+    return false;
+  }
+  switch (each.pace) {
+    case Pace::probe:
+      // One that is silent is asked without entries: they would only pile up on the way to it.
+      return !each.probing && now - each.heard < options_.election_timeout;
+    case Pace::replicate:
+      return each.in_flight.size() < options_.in_flight_max &&
+             each.in_flight_bytes < options_.in_flight_bytes_max;
+    case Pace::image:
+      return false;
+  }
+  return false;
+}
+
+void Raft::send_entries(Peer& each, Instant now, Effects& out) {
+  const Bytes& message = encoded_append(each.next - 1, true);
+  out.sends.push_back({each.id, message, false});
+  each.sent = now;
+  if (each.pace == Pace::probe) {
+    each.probing = true;
+    return;
+  }
+  if (each.in_flight.empty()) {
+    each.progress = now;
+  }
+  each.in_flight.push_back({encoded_.last, message.size()});
+  each.in_flight_bytes += message.size();
+  each.next = encoded_.last + 1;
+}
+
+/// Says that we lead, and asks whether its log is equal to ours as far as we think.
+void Raft::send_heartbeat(Peer& each, Instant now, Effects& out) {
+  const bool known = each.pace != Pace::image && each.next - 1 >= log_.base();
+  out.sends.push_back({each.id, encoded_append(known ? each.next - 1 : Index{}, false), false});
+  each.sent = now;
+}
+
+/// Followers at the same place are sent the same bytes.
+const Bytes& Raft::encoded_append(Index previous, bool with_entries) {
+  if (!encoded_.bytes.empty() && encoded_.previous == previous &&
+      encoded_.with_entries == with_entries) {
+    return encoded_.bytes;
+  }
+  AppendEntries append{.term = term_,
+                       .previous = previous,
+                       .previous_term = log_.term_at(previous).value_or(Term{}),
+                       .commit = commit_,
+                       .round = round_,
+                       .sampled = sampled_,
+                       .checksum = sampled_checksum_,
+                       .entries = {}};
+  encoded_.last = previous;
+  if (with_entries) {
+    encoded_.last = log_.copy_to(append.entries, previous + 1, options_.append_bytes_max);
+  }
+  encoded_.previous = previous;
+  encoded_.with_entries = with_entries;
+  encoded_.bytes = encode_message(std::move(append));
+  return encoded_.bytes;
+}
+
+/// From here on one message at a time, until its answer says that this is the right place.
+void Raft::go_back(Peer& each, Index next) {
+  each.in_flight.clear();
+  each.in_flight_bytes = 0;
+  each.probing = false;
+  each.next = next;
+  each.pace = next <= log_.base() ? Pace::image : Pace::probe;
+  dirty_ = true;
+}
+
+void Raft::resend_if_due(Peer& each, Instant now) {
+  if (options_.resend_after > Duration{} && !each.in_flight.empty() &&
+      now - each.progress >= options_.resend_after) {
+    each.progress = now;
+    go_back(each, each.match + 1);
+  }
+}
+
+// --- to whom entries go at once ------------------------------------------------------------------
+
+bool Raft::few_are_late(Instant now) const {
+  return options_.fanout == Fanout::bare_majority && commit_ < log_.last() &&
+         now - commit_progress_ >= options_.resend_after;
+}
+
+/// A bare majority, and another one each time, so that nobody falls far behind. Everyone, once
+/// those who were chosen have not answered in time.
+void Raft::choose_few(Instant now) {
+  few_.clear();
+  const bool late = few_are_late(now);
+  everyone_now_ = options_.fanout == Fanout::everyone || membership().joint() || late;
+  if (everyone_now_) {
+    commit_progress_ = late ? now : commit_progress_;
+    return;
+  }
+  const std::size_t needed = majority(membership().voters.size()) - 1;
+  const auto fit = [&](const Peer& each, bool well) {
+    return membership().votes(each.id) && !chosen(each) &&
+           (!well || (each.pace == Pace::replicate &&
+                      now - each.heard < options_.heartbeat_every + options_.election_timeout / 2));
+  };
+  ++few_from_;
+  for (const bool well : {true, false}) {
+    for (std::size_t i = 0; i < peers_.size() && few_.size() < needed; ++i) {
+      const Peer& each = peers_[(few_from_ + i) % peers_.size()];
+      if (fit(each, well)) {
+        few_.push_back(each.id);
+      }
+    }
+  }
+}
+
+bool Raft::chosen(const Peer& each) const {
+  return everyone_now_ || std::ranges::find(few_, each.id) != few_.end();
+}
+
+// --- what comes back -----------------------------------------------------------------------------
+
+void Raft::on(Instant now, NodeId from, const Appended& appended, Effects& out) {
+  now_ = now;
+  if (appended.term > term_) {
+    return follow(now, appended.term, {}, out);  // Raft 5.1
+  }
+  Peer* each = peer(from);
+  if (!leads() || appended.term < term_ || (each == nullptr && from != self_)) {
+    return;
+  }
+  if (from == self_) {
+    own_match_ = std::max(own_match_, appended.match);
+    disk_progress_ = now;
+    return commit_by_counting(now, out);
+  }
+  each->heard = now;
+  if (appended.round > each->round) {
+    each->round = appended.round;
+    count_rounds();
+  }
+  if (appended.matched) {
+    on_matched(now, *each, appended.match, out);
+  } else {
+    on_refused(*each, appended);
+  }
+}
+
+/// Figure 2, leaders: if successful, update nextIndex and matchIndex for the follower.
+void Raft::on_matched(Instant now, Peer& each, Index match, Effects& out) {
+  if (match > log_.last()) {
+    return;  // nobody has what we do not have
+  }
+  const bool moved = match > each.match;
+  each.match = std::max(each.match, match);
+  while (!each.in_flight.empty() && each.in_flight.front().last <= each.match) {
+    each.in_flight_bytes -= each.in_flight.front().bytes;
+    each.in_flight.pop_front();
+  }
+  if (moved) {
+    each.progress = now;
+  }
+  const bool known = each.match >= log_.base();
+  if ((each.pace == Pace::probe && each.match + 1 >= each.next) ||
+      (each.pace == Pace::image && known)) {
+    go_back(each, each.match + 1);
+    each.pace = known ? Pace::replicate : each.pace;
+  }
+  each.next = std::max(each.next, each.match + 1);
+  dirty_ = dirty_ || each.next <= log_.last();
+  if (moved) {
+    commit_by_counting(now, out);
+  }
+}
+
+/// Raft 5.3: after a rejection, the leader decrements nextIndex and retries. By the follower's
+/// hint: to the last place at which both logs can still be equal.
+void Raft::on_refused(Peer& each, const Appended& refused) {
+  const bool stale =
+      refused.match <= each.match || (each.pace == Pace::probe && refused.match + 1 != each.next);
+  if (stale || each.pace == Pace::image) {
+    return;
+  }
+  if (each.pace == Pace::replicate) {
+    return go_back(each, each.match + 1);  // something in between was lost
+  }
+  const Index equal = log_.last_up_to(refused.hint, refused.hint_term);
+  const bool gone =
+      refused.hint < log_.base() || (equal == log_.base() && log_.base_term() > refused.hint_term);
+  go_back(each, gone ? log_.base() : std::max(equal, each.match) + 1);
+}
+
+/// Which round a majority has confirmed; and how long the lease is, that comes of it.
+void Raft::count_rounds() {
+  const std::uint64_t confirmed = membership().quorum_value([this](NodeId node) {
+    const Peer* found = peer(node);
+    return found != nullptr ? found->round : node == self_ ? round_ : 0;
+  });
+  confirmed_round_ = std::max(confirmed_round_, confirmed);
+  while (!rounds_.empty() && rounds_.front().number <= confirmed_round_) {
+    if (!lease_void_) {
+      lease_until_ = rounds_.front().began + options_.read_lease;
+    }
+    rounds_.pop_front();
+  }
+}
+
+/// Raft 5.4.2: Raft never commits log entries from previous terms by counting replicas. Only log
+/// entries from the leader's current term are committed by counting replicas; once an entry from
+/// the current term has been committed in this way, then all prior entries are committed.
+void Raft::commit_by_counting(Instant now, Effects& out) {
+  const Index counted = membership().quorum_value([this](NodeId node) { return match_of(node); });
+  if (counted <= commit_ || log_.term_at(counted) != term_) {
+    return;
+  }
+  commit_ = counted;
+  commit_progress_ = now;
+  if (noting(Level::debug)) {
+    note(out, Level::debug,
+         wire::LogFields{}
+             .add("event", "commit")
+             .add("term", term_.value)
+             .add("index", commit_.value));
+  }
+  go_on_with_membership(now, out);
+}
+
+}  // namespace kv::raft

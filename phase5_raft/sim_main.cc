@@ -1,0 +1,95 @@
+// phase5_sim: the store on Raft in the simulator, with the paper's properties checked after every
+// step.
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "common/core/quorum.h"
+#include "common/host/flags.h"
+#include "common/sim/runner.h"
+#include "common/sim/runner_flags.h"
+#include "phase5_raft/raft_properties.h"
+#include "phase5_raft/raft_replica.h"
+
+namespace kv::raft {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// Short times, and limits that are reached: a run lasts seconds.
+RaftReplicaOptions options_for(std::uint64_t seed, Level note_level) {
+  RaftReplicaOptions options;
+  options.seed = seed;
+  options.note_level = note_level;
+  options.heartbeat_every = milliseconds{20};
+  options.election_timeout = milliseconds{150};
+  options.image_resend_after = milliseconds{100};
+  options.image_patience = milliseconds{800};
+  options.ask_again_after = milliseconds{40};
+  options.request_patience = milliseconds{1500};
+  options.append_bytes_max = 8 * 1024;
+  options.in_flight_bytes_max = 32 * 1024;
+  options.in_flight_max = 8;
+  options.log_bytes_kept = 8 * 1024;
+  options.sample_every = 16;
+  return options;
+}
+
+class RaftProtocol final : public sim::Protocol {
+ public:
+  explicit RaftProtocol(Level note_level) : note_level_(note_level) {}
+
+  std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {
+    std::vector<NodeId> members;
+    for (std::uint32_t i = 1; i <= nodes; ++i) {
+      members.push_back({i});
+    }
+    lives_.erase(self.value);
+    return std::make_unique<RaftReplica>(self, members, options_for(seed, note_level_));
+  }
+
+  std::optional<sim::Violation> check(std::span<const Replica* const> replicas,
+                                      NodeId stepped) override {
+    const auto* replica = static_cast<const RaftReplica*>(replicas[stepped.value - 1]);
+    const RaftLife* life = replica == nullptr ? nullptr : replica->life();
+    if (life == nullptr) {
+      properties_.down(stepped);
+      return std::nullopt;
+    }
+    const bool fresh = std::exchange(lives_[stepped.value], life) != life;
+    if (auto broken =
+            properties_.after_step(life->raft(), fresh, life->applied(), life->checksum())) {
+      return sim::Violation{.invariant = broken->name, .detail = broken->detail};
+    }
+    return std::nullopt;
+  }
+
+  bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
+    return up >= majority(nodes);
+  }
+
+ private:
+  Level note_level_;
+  std::map<std::uint32_t, const RaftLife*> lives_;
+  RaftProperties properties_;
+};
+
+}  // namespace
+}  // namespace kv::raft
+
+int main(int argc, char** argv) {
+  kv::sim::RunnerOptions options{.program = argv[0]};
+  kv::host::Flags flags{"phase5_sim", "Simulates the store on Raft, with faults."};
+  kv::sim::add_runner_flags(flags, options);
+  if (const auto exit_code = flags.parse(argc, argv)) {
+    return *exit_code;
+  }
+  const kv::sim::ProtocolTraits traits{.name = "raft",
+                                       .context = "phase=5",
+                                       .cluster_sizes = {1, 3, 5, 5, 5, 7},
+                                       .roles = {"raft"},
+                                       .survives_wiped_disk = false};
+  const kv::Level level = options.log.empty() ? kv::Level::info : kv::Level::debug;
+  return kv::sim::run_simulations(
+      traits, [level] { return std::make_unique<kv::raft::RaftProtocol>(level); }, options);
+}
