@@ -9,6 +9,7 @@
 #include "tools/bench_command.h"
 #include "tools/check_command.h"
 #include "tools/cluster_command.h"
+#include "tools/compare_command.h"
 #include "tools/ctl_command.h"
 
 namespace {
@@ -25,6 +26,7 @@ constexpr std::array subcommands = {
                kv::tools::ctl_command},
     Subcommand{"bench", "puts load on a server and prints what came of it",
                kv::tools::bench_command},
+    Subcommand{"compare", "one table over the logs of several runs", kv::tools::compare_command},
     Subcommand{"check", "tells whether recorded histories are linearizable",
                kv::tools::check_command},
 };

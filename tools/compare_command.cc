@@ -1,0 +1,115 @@
+#include "tools/compare_command.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "common/host/flags.h"
+#include "tools/compare_table.h"
+
+namespace kv::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int exit_nothing = 1;
+
+bool is_ours(const fs::path& path) {
+  return path.extension() == ".log" || path.extension() == ".jsonl";
+}
+
+/// In the order of their names, so that the same logs make the same report.
+std::vector<std::string> files_in(const fs::path& folder) {
+  std::vector<std::string> files;
+  std::error_code failure;
+  for (fs::recursive_directory_iterator entry{folder, failure}; !failure && entry != fs::end(entry);
+       entry.increment(failure)) {
+    if (entry->is_regular_file(failure) && is_ours(entry->path())) {
+      files.push_back(entry->path());
+    }
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<fs::path> runs_in(const std::string& folder) {
+  std::vector<fs::path> runs;
+  std::error_code failure;
+  for (const auto& entry : fs::directory_iterator{folder, failure}) {
+    if (entry.is_directory(failure) && entry.path().filename().string().starts_with("phase")) {
+      runs.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(runs);
+  if (runs.empty()) {
+    runs.emplace_back(folder);
+  }
+  return runs;
+}
+
+std::string name_of(const fs::path& run) {
+  const fs::path plain = run.lexically_normal();
+  return plain.has_filename() ? plain.filename().string() : plain.parent_path().filename().string();
+}
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "quintet compare: %s\n", why.c_str());
+  return exit_nothing;
+}
+
+}  // namespace
+
+bool read_groups(const std::vector<std::string>& folders, std::vector<logs::Group>& groups,
+                 std::string& why) {
+  for (const std::string& folder : folders) {
+    std::error_code failure;
+    if (!fs::is_directory(folder, failure)) {
+      why = folder + " is no folder";
+      return false;
+    }
+    for (const fs::path& run : runs_in(folder)) {
+      logs::Group group{name_of(run)};
+      for (const std::string& file : files_in(run)) {
+        if (!group.read(file, why)) {
+          return false;
+        }
+      }
+      group.finish();
+      if (group.operations().asked() > 0) {
+        groups.push_back(std::move(group));
+      }
+    }
+  }
+  if (groups.empty()) {
+    why = "no operations in the logs of " + folders.front() +
+          (folders.size() > 1 ? " and the others" : "") + ": run make demo first";
+  }
+  return !groups.empty();
+}
+
+int compare_command(int argc, const char* const* argv) {
+  std::vector<std::string> folders;
+  host::Flags flags{"quintet compare",
+                    "One table over the runs whose logs are in some folders, by default logs/: a "
+                    "row for each sub-folder called phase…, or for the folder itself."};
+  flags.add_rest("DIR", folders, "folders of logs");
+  if (const auto exit_code = flags.parse(argc, argv)) {
+    return *exit_code;
+  }
+  if (folders.empty()) {
+    folders.emplace_back("logs");
+  }
+  std::vector<logs::Group> groups;
+  std::string why;
+  if (!read_groups(folders, groups, why)) {
+    return fail(why);
+  }
+  std::vector<logs::Row> rows;
+  for (const logs::Group& group : groups) {
+    rows.push_back(row_of(group));
+  }
+  std::printf("%s", to_text(rows).c_str());
+  return 0;
+}
+
+}  // namespace kv::tools

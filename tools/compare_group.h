@@ -1,0 +1,120 @@
+// All that the logs of one run tell: its clients' operations, its servers' counts, its faults, and
+// whether what the clients saw was linearizable.
+//
+// Three kinds of source are told apart by what they say: histories of recorded runs (*.jsonl),
+// clients' logs (client=…), servers' logs. Operations are the clients'; where no client left
+// anything, they are what the servers saw at their front door.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "common/sim/history.h"
+#include "common/sim/linearizability.h"
+#include "tools/compare_stats.h"
+#include "tools/log_lines.h"
+
+namespace kv::logs {
+
+/// What happened to a replica or to the links, and what the replicas did about it.
+struct Mark {
+  enum class Kind : std::uint8_t { fault_begins, fault_ends, down, up, healed, leader };
+  Micros at = 0;
+  Kind kind = Kind::fault_begins;
+  std::uint32_t node = 0;  // 0: all, or none
+  std::string what;        // for people
+};
+
+/// The servers' cumulative counts, over all replicas and all their lives.
+struct Totals {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t records = 0;
+  std::uint64_t syncs = 0;
+};
+
+enum class Verdict : std::uint8_t { yes, no, cannot_tell, nothing_to_judge };
+
+struct Judgement {
+  Verdict verdict = Verdict::nothing_to_judge;
+  std::string why;  // no: the offending piece; cannot_tell: what stands in the way
+};
+
+class Group {
+ public:
+  static constexpr std::size_t open_max = 1'000'000;    // requests without an answer yet, a file
+  static constexpr std::size_t judged_max = 3'000'000;  // operations that are held for judging
+  static constexpr std::size_t marks_max = 20'000;
+
+  explicit Group(std::string name) : name_(std::move(name)) {}
+
+  /// Reads a log or, if it is *.jsonl, a history. False, and a reason in `why`, if it cannot be.
+  bool read(const std::string& path, std::string& why);
+
+  /// After the last file.
+  void finish();
+
+  const std::string& name() const { return name_; }
+  /// The clients', or else the servers'.
+  const OperationStats& operations() const { return seen_by_clients() ? clients_ : servers_; }
+  bool seen_by_clients() const { return clients_.asked() > 0; }
+  const OperationStats& seen_by_servers() const { return servers_; }
+  bool has_totals() const { return !lives_.empty(); }
+  Totals totals() const;
+  std::uint64_t elections() const { return elections_; }
+  bool has_replicas() const { return nodes_ > 1; }
+  std::uint32_t nodes() const { return nodes_; }
+  const std::vector<Mark>& marks() const { return marks_; }
+  const FileTally& tally() const { return tally_; }
+  std::uint64_t lines_not_understood() const { return not_understood_; }
+  Judgement judge() const;
+
+ private:
+  struct Open {  // a client's request
+    sim::Operation operation;
+    bool known = true;  // the log tells all of it
+  };
+  struct Life {  // a server's counts: of lives before, and of this one so far
+    Totals before;
+    Totals now;
+  };
+
+  void line(std::string_view text);
+  void client_line(Micros at, std::string_view event, std::string_view fields);
+  void client_request(Micros at, std::string_view fields);
+  void client_answer(Micros at, std::string_view fields);
+  void server_line(Micros at, std::uint32_t node, std::string_view event, std::string_view fields);
+  void server_answer(Micros at, std::string_view fields);
+  void cluster_line(Micros at, std::string_view event, std::string_view fields);
+  void totals_line(std::uint32_t node, std::string_view fields);
+  void mark(Mark mark);
+  void history_line(std::string_view text);
+  bool quick_operation(std::string_view text);
+  void add_history(const sim::Operation& operation);
+  void end_file();
+  void hold(sim::Operation operation, bool known);
+
+  std::string name_;
+  FileTally tally_;
+  TimeReader time_;
+  std::uint64_t not_understood_ = 0;
+  OperationStats clients_;
+  OperationStats servers_;
+  std::uint64_t server_requests_ = 0;
+  std::map<std::uint32_t, Life> lives_;
+  std::uint64_t elections_ = 0;
+  std::uint32_t nodes_ = 0;
+  std::vector<Mark> marks_;
+  std::unordered_map<std::string, Open> open_;  // of the file that is read
+  std::int64_t wall_ns_ = 0;                    // of the history that is read
+
+  std::vector<sim::Operation> judged_;
+  std::uint64_t judge_sources_ = 0;
+  std::string judge_obstacle_;
+};
+
+}  // namespace kv::logs
