@@ -16,18 +16,6 @@ namespace {
 constexpr std::size_t expired_at_once_max = 64;
 constexpr std::size_t client_bytes_max = 2 * origin_part_bytes_max + 1;
 
-std::uint32_t fingerprint_of(const Command& command) {
-  Bytes bytes;
-  DigestWriter write{bytes};
-  write("verb", command.verb);
-  write("key", command.key);
-  write("value", command.value);
-  write("expected", command.expected);
-  write("guards", command.guards);
-  write("writes", command.writes);
-  return static_cast<std::uint32_t>(hash_of(bytes));
-}
-
 std::uint64_t fingerprint_of(std::string_view client) {
   return hash_of(client, 0x666f72676f747465);
 }
@@ -49,6 +37,18 @@ bool is_outcome(std::uint64_t number) {
 }
 
 }  // namespace
+
+std::uint32_t fingerprint_of(const Command& command) {
+  Bytes bytes;
+  DigestWriter write{bytes};
+  write("verb", command.verb);
+  write("key", command.key);
+  write("value", command.value);
+  write("expected", command.expected);
+  write("guards", command.guards);
+  write("writes", command.writes);
+  return static_cast<std::uint32_t>(hash_of(bytes));
+}
 
 Sessions::Sessions(SessionBounds bounds) : bounds_{bounds} {
   check(bounds.sessions_max > 0 && bounds.session_replies_max > 1 && bounds.forgotten_max > 0);

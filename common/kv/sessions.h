@@ -55,6 +55,9 @@ struct SessionBounds {
   std::size_t forgotten_max = 131'072;
 };
 
+/// Of everything but the origin: tells whether an ID came back with the same operation.
+std::uint32_t fingerprint_of(const Command& command);
+
 class Sessions {
  public:
   explicit Sessions(SessionBounds bounds = {});

@@ -1,0 +1,394 @@
+#include "phase3_2pc/two_phase_replica.h"
+
+#include <algorithm>
+
+#include "common/core/check.h"
+#include "common/core/hash.h"
+#include "phase3_2pc/notes.h"
+
+namespace kv::two_phase {
+namespace {
+
+constexpr std::string_view coordinator_role = "coordinator";
+constexpr std::string_view participant_role = "participant";
+constexpr std::size_t piece_body_bytes_max = snapshot_piece_bytes_max - 16;
+
+std::vector<NodeId> without(std::vector<NodeId> members, NodeId self) {
+  std::erase(members, self);
+  return members;
+}
+
+}  // namespace
+
+TwoPhaseReplica::TwoPhaseReplica(NodeId self, std::vector<NodeId> members, TwoPhaseOptions options)
+    : self_(self),
+      members_(std::move(members)),
+      options_(options),
+      outbox_(without(members_, self)),
+      participant_(self, options_, outbox_),
+      coordinator_(self, options_, participant_, outbox_),
+      forwards_(options_, outbox_) {
+  check(members_.size() <= members_max && std::ranges::find(members_, self) != members_.end());
+}
+
+void TwoPhaseReplica::start(Instant now, Effects& out) {
+  participant_.start(now);
+  coordinator_.start(now);
+  pulse_at_ = now;
+  flush(now, out);
+}
+
+NodeId TwoPhaseReplica::home_of(std::string_view key) const {
+  return members_[hash_of(key) % members_.size()];
+}
+
+// --- requests ------------------------------------------------------------------------------------
+
+void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
+  participant_.catch_up(now, out);
+  if (changes_something(command.verb)) {
+    return update(now, id, command, out);
+  }
+  if (!alive_.participant) {
+    out.answers.push_back({id, {Status::unavailable, {}, "the participant is down"}});
+    return;
+  }
+  participant_.read(now, id, command, out);
+}
+
+void TwoPhaseReplica::update(Instant now, RequestId id, const Command& command, Effects& out) {
+  if (!alive_.coordinator) {
+    out.answers.push_back({id, {Status::unavailable, {}, "the coordinator is down"}});
+    return;
+  }
+  const std::vector<std::string> keys = keys_of(command);
+  const NodeId home =
+      options_.conflict == Conflict::home && !keys.empty() ? home_of(keys.front()) : self_;
+  if (home == self_) {
+    coordinator_.submit(now, {self_, id.value}, command, out);
+  } else {
+    forwards_.forward(now, id, command, home, out);
+  }
+}
+
+// --- messages ------------------------------------------------------------------------------------
+
+void TwoPhaseReplica::receive(Instant now, NodeId from, ByteView message, Effects& out) {
+  participant_.catch_up(now, out);
+  if (message.empty()) {
+    return note_malformed(from, out);
+  }
+  const auto kind = static_cast<MessageKind>(message.front());
+  message.remove_prefix(1);
+  if (from != self_) {
+    return route(now, from, kind, message, out);
+  }
+  const auto durable = wire::decode<Durable>(message);
+  check(kind == MessageKind::durable && durable.has_value());
+  if (alive_.coordinator) {
+    coordinator_.on_durable(now, *durable, out);
+  }
+}
+
+/// Decodes a list, takes notice of its header, and hands over one item after the other.
+template <typename Item, typename OnItem>
+void TwoPhaseReplica::each(Instant, NodeId from, ByteView body, OnItem on_item) {
+  auto message = wire::decode<ListMessage<Item>>(body);
+  if (!message) {
+    return;
+  }
+  on_header(from, message->header);
+  for (Item& item : message->items) {
+    on_item(message->header, item);
+  }
+}
+
+void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView body,
+                            Effects& out) {
+  switch (kind) {
+    case MessageKind::prepare:
+      return each<Transaction>(now, from, body, [&](const Header&, Transaction& transaction) {
+        if (alive_.participant && transaction.id.coordinator == from) {
+          participant_.on_prepare(now, std::move(transaction), out);
+        }
+      });
+    case MessageKind::vote:
+      return each<Vote>(now, from, body, [&](const Header&, const Vote& vote) {
+        if (alive_.coordinator) {
+          coordinator_.on_vote(now, from, vote, out);
+        }
+      });
+    case MessageKind::decide:
+      return each<Decision>(now, from, body, [&](const Header&, const Decision& decision) {
+        if (alive_.participant && decision.txn.coordinator != self_) {
+          participant_.on_decision(now, decision, out);
+        }
+      });
+    case MessageKind::ack:
+      return each<TxnId>(now, from, body, [&](const Header&, const TxnId& txn) {
+        if (alive_.coordinator) {
+          coordinator_.on_ack(from, txn);
+        }
+      });
+    case MessageKind::inquire:
+      return each<TxnId>(now, from, body,
+                         [&](const Header&, const TxnId& txn) { on_inquiry(now, from, txn, out); });
+    case MessageKind::forward:
+      return each<Forward>(now, from, body, [&](const Header& head, const Forward& forward) {
+        if (alive_.coordinator && changes_something(forward.command.verb) &&
+            forwards_.accept(from, head.boot, coordinator_.boot(), forward)) {
+          coordinator_.submit(now, {from, forward.number}, forward.command, out);
+        }
+      });
+    case MessageKind::forward_reply:
+      return each<ForwardReply>(now, from, body, [&](const Header&, const ForwardReply& reply) {
+        forwards_.on_reply(now, from, reply, out);
+      });
+    case MessageKind::pulse:
+      if (const auto pulse = wire::decode<Pulse>(body)) {
+        return on_pulse(from, *pulse, out);
+      }
+      break;
+    case MessageKind::durable:
+      break;
+  }
+  note_malformed(from, out);
+}
+
+void TwoPhaseReplica::on_header(NodeId from, const Header& header) {
+  if (alive_.participant) {
+    participant_.on_header(from, header);
+  }
+  forwards_.on_header(from, header);
+  coordinator_.see_clock(header.clock);
+  coordinator_.on_heard(from);
+}
+
+void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out) {
+  if (txn.coordinator != self_) {
+    if (alive_.participant) {
+      participant_.on_inquiry(now, from, txn, out);
+    }
+  } else if (alive_.coordinator) {
+    coordinator_.on_inquiry(from, txn);
+  }
+}
+
+/// If two have applied equally many, and this one has promised nothing that is undecided, it has
+/// applied all that the other has: then both have applied the same, and must hold the same.
+void TwoPhaseReplica::on_pulse(NodeId from, const Pulse& pulse, Effects& out) {
+  on_header(from, pulse.header);
+  if (!alive_.participant) {
+    return;
+  }
+  const CommittedState& state = participant_.state();
+  const bool comparable = pulse.applied == state.applied() && participant_.prepared() == 0;
+  if (comparable && pulse.checksum != state.checksum()) {
+    note(out, options_.note_level, Level::error, participant_role, "divergence",
+         [&](wire::LogFields& fields) {
+           fields.add("from", from.value).add("applied", pulse.applied);
+         });
+  }
+  if (pulse.presumes_commit != (options_.presumed == Presumed::commit)) {
+    note(out, options_.note_level, Level::error, coordinator_role, "presumptions_differ",
+         [&](wire::LogFields& fields) { fields.add("from", from.value); });
+  }
+}
+
+void TwoPhaseReplica::note_malformed(NodeId from, Effects& out) const {
+  note(out, options_.note_level, Level::warn, participant_role, "malformed",
+       [&](wire::LogFields& fields) { fields.add("from", from.value); });
+}
+
+// --- time ----------------------------------------------------------------------------------------
+
+void TwoPhaseReplica::tick(Instant now, Effects& out) {
+  participant_.catch_up(now, out);
+  participant_.tick(now, out);
+  forwards_.tick(now, out);
+  if (alive_.coordinator) {
+    coordinator_.tick(now, out);
+  }
+  flush(now, out);
+}
+
+void TwoPhaseReplica::flush(Instant now, Effects& out) {
+  if (alive_.coordinator) {
+    coordinator_.flush(now, out);
+  }
+  if (now >= pulse_at_) {
+    pulse_at_ = now + options_.pulse_every;
+    outbox_.pulse({.header = header(),
+                   .applied = participant_.state().applied(),
+                   .checksum = participant_.state().checksum(),
+                   .presumes_commit = options_.presumed == Presumed::commit});
+  }
+  if (!outbox_.empty()) {
+    outbox_.flush(self_, header(), out);
+  }
+}
+
+Header TwoPhaseReplica::header() const {
+  const TxnId mark = coordinator_.mark();
+  return {.boot = coordinator_.boot(),
+          .mark_boot = mark.boot,
+          .mark_sequence = mark.sequence,
+          .clock = coordinator_.clock()};
+}
+
+Instant TwoPhaseReplica::wake_at() const {
+  if (!outbox_.empty()) {
+    return Instant{};
+  }
+  const Instant at = std::min({pulse_at_, participant_.wake_at(), forwards_.wake_at()});
+  return alive_.coordinator ? std::min(at, coordinator_.wake_at()) : at;
+}
+
+// --- lives ---------------------------------------------------------------------------------------
+
+void TwoPhaseReplica::recover(ByteView record) {
+  recover_record(record, std::nullopt);
+}
+
+void TwoPhaseReplica::recover_record(ByteView record, std::optional<Part> only) {
+  check(!record.empty());
+  const auto kind = static_cast<RecordKind>(record.front());
+  record.remove_prefix(1);
+  if (only != Part::participant) {
+    coordinator_.recover(kind, record);
+  }
+  if (only != Part::coordinator) {
+    participant_.recover(kind, record);
+  }
+}
+
+struct TwoPhaseReplica::Head {
+  std::string coordinator;
+  std::string participant;
+
+  static void fields(auto& self, auto& visit) {
+    visit("coordinator", self.coordinator);
+    visit("participant", self.participant);
+  }
+};
+
+/// Not while a role is dead, or while records gather that the image would be ahead of.
+bool TwoPhaseReplica::begin_snapshot() {
+  if (!alive_.coordinator || !alive_.participant || !outbox_.empty()) {
+    return false;
+  }
+  Head head;
+  coordinator_.encode_head(head.coordinator);
+  participant_.begin_snapshot(head.participant);
+  head_out_ = wire::encode(head);
+  head_out_done_ = 0;
+  next_piece_ = Piece::head;
+  return true;
+}
+
+Bytes TwoPhaseReplica::next_snapshot_piece() {
+  if (next_piece_ == Piece::head) {
+    Bytes piece(1, static_cast<char>(Piece::head));
+    piece.append(head_out_, head_out_done_, piece_body_bytes_max);
+    head_out_done_ = std::min(head_out_.size(), head_out_done_ + piece_body_bytes_max);
+    if (head_out_done_ == head_out_.size()) {
+      next_piece_ = Piece::items;
+      head_out_ = {};
+    }
+    return piece;
+  }
+  if (next_piece_ == Piece::items) {
+    Bytes items;
+    if (participant_.next_items(items, piece_body_bytes_max)) {
+      return static_cast<char>(Piece::items) + items;
+    }
+    next_piece_ = Piece::end;
+    return Bytes(1, static_cast<char>(Piece::end));
+  }
+  return {};
+}
+
+void TwoPhaseReplica::restore(ByteView snapshot_piece) {
+  restore_piece(snapshot_piece, std::nullopt);
+}
+
+/// The host has checked the file's checksums: what does not fit here was written wrongly.
+void TwoPhaseReplica::restore_piece(ByteView piece, std::optional<Part> only) {
+  check(!piece.empty());
+  const auto kind = static_cast<Piece>(piece.front());
+  piece.remove_prefix(1);
+  if (kind == Piece::head) {
+    head_in_.append(piece);
+    return;
+  }
+  if (!head_in_.empty()) {  // it is complete: something else has come
+    const auto head = wire::decode<Head>(std::exchange(head_in_, {}));
+    check(head.has_value());
+    check(only == Part::participant || coordinator_.restore_head(head->coordinator));
+    check(only == Part::coordinator || participant_.restore_head(head->participant));
+  }
+  if (kind == Piece::items && only != Part::coordinator) {
+    check(participant_.restore_items(piece));
+  }
+}
+
+void TwoPhaseReplica::check_invariants() const {
+  participant_.check_invariants();
+  coordinator_.check_invariants();
+}
+
+// --- roles ---------------------------------------------------------------------------------------
+
+bool TwoPhaseReplica::has_role(std::string_view role) const {
+  return role == coordinator_role || role == participant_role;
+}
+
+bool TwoPhaseReplica::plays(std::string_view role) const {
+  if (role == participant_role) {
+    return alive_.participant && participant_.prepared() > 0;
+  }
+  return (role == coordinator_role || role == "leader") && alive_.coordinator &&
+         (coordinator_.undecided() > 0 || coordinator_.unacknowledged() > 0);
+}
+
+void TwoPhaseReplica::kill_role(std::string_view role) {
+  check(has_role(role));
+  if (role == coordinator_role && alive_.coordinator) {
+    alive_.coordinator = false;
+    coordinator_.die();
+    forwards_.die();
+    participant_.release_undecided();
+  } else if (role == participant_role && alive_.participant) {
+    alive_.participant = false;
+    participant_.die();
+    outbox_.drop_participants_share();
+    coordinator_.lose_participant();
+  }
+}
+
+void TwoPhaseReplica::restore_role(std::string_view role, ByteView snapshot_piece) {
+  kill_role(role);  // a new life may be begun over one that lives
+  restore_piece(snapshot_piece, role == coordinator_role ? Part::coordinator : Part::participant);
+}
+
+void TwoPhaseReplica::recover_role(std::string_view role, ByteView record) {
+  kill_role(role);
+  recover_record(record, role == coordinator_role ? Part::coordinator : Part::participant);
+}
+
+void TwoPhaseReplica::start_role(std::string_view role, Instant now, Effects& out) {
+  kill_role(role);
+  if (role == coordinator_role) {
+    alive_.coordinator = true;
+    participant_.release_decided();
+    participant_.catch_up(now, out);
+    coordinator_.start(now);
+  } else {
+    alive_.participant = true;
+    participant_.start(now);
+    coordinator_.regain_participant();
+  }
+  flush(now, out);
+}
+
+}  // namespace kv::two_phase

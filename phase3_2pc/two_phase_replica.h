@@ -1,0 +1,104 @@
+// One of N copies of the store that change together or not at all: two-phase commit behind the
+// Replica boundary.
+//
+// Any replica serves a GET from what it holds, and waits only for a key that it has promised to
+// change: nobody can have seen a change before every replica promised it. An update goes to its
+// key's home, whose coordinator queues what wants the same key (or, without homes, to whichever
+// replica it came to, and wait-die settles conflicts), and becomes a transaction that all replicas
+// must promise. So one replica that is down stops all updates, not the reads; and a coordinator
+// that dies between the promises and its word leaves keys in doubt until it is back.
+//
+// A turn gathers; tick() flushes: one message a peer and kind, few records.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "common/kv/replica.h"
+#include "common/kv/roles.h"
+#include "phase3_2pc/coordinator.h"
+#include "phase3_2pc/forwards.h"
+#include "phase3_2pc/messages.h"
+#include "phase3_2pc/options.h"
+#include "phase3_2pc/outbox.h"
+#include "phase3_2pc/participant.h"
+
+namespace kv::two_phase {
+
+/// A cluster has no more members than this: votes are bits.
+inline constexpr std::size_t members_max = 60;
+
+class TwoPhaseReplica final : public Replica, public Roles {
+ public:
+  /// `members` are all replicas, `self` among them, the same at each.
+  TwoPhaseReplica(NodeId self, std::vector<NodeId> members, TwoPhaseOptions options);
+
+  void restore(ByteView snapshot_piece) override;
+  void recover(ByteView record) override;
+  void start(Instant now, Effects& out) override;
+  void receive(Instant now, NodeId from, ByteView message, Effects& out) override;
+  void request(Instant now, RequestId id, const Command& command, Effects& out) override;
+  void tick(Instant now, Effects& out) override;
+  Instant wake_at() const override;
+  bool begin_snapshot() override;
+  Bytes next_snapshot_piece() override;
+  void check_invariants() const override;
+
+  // Roles: coordinator and participant. `leader` is whoever has transactions under way.
+  bool plays(std::string_view role) const override;
+  bool has_role(std::string_view role) const override;
+  void kill_role(std::string_view role) override;
+  void restore_role(std::string_view role, ByteView snapshot_piece) override;
+  void recover_role(std::string_view role, ByteView record) override;
+  void start_role(std::string_view role, Instant now, Effects& out) override;
+
+  const Participant& participant() const { return participant_; }
+  const Coordinator& coordinator() const { return coordinator_; }
+  NodeId home_of(std::string_view key) const;
+  bool participant_lives() const { return alive_.participant; }
+  bool coordinator_lives() const { return alive_.coordinator; }
+
+ private:
+  enum class Piece : std::uint8_t { head = 1, items, end };
+  enum class Part : std::uint8_t { coordinator, participant };
+
+  /// Which roles live.
+  struct Alive {
+    bool coordinator = true;
+    bool participant = true;
+  };
+  struct Head;
+
+  void restore_piece(ByteView piece, std::optional<Part> only);
+  void recover_record(ByteView record, std::optional<Part> only);
+  void route(Instant now, NodeId from, MessageKind kind, ByteView body, Effects& out);
+  template <typename Item, typename OnItem>
+  void each(Instant now, NodeId from, ByteView body, OnItem on_item);
+  void on_header(NodeId from, const Header& header);
+  void on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out);
+  void on_pulse(NodeId from, const Pulse& pulse, Effects& out);
+  void update(Instant now, RequestId id, const Command& command, Effects& out);
+  void flush(Instant now, Effects& out);
+  Header header() const;
+  void note_malformed(NodeId from, Effects& out) const;
+
+  const NodeId self_;
+  const std::vector<NodeId> members_;
+  const TwoPhaseOptions options_;
+  Outbox outbox_;
+  Participant participant_;
+  Coordinator coordinator_;
+  Forwards forwards_;
+  Alive alive_;
+  Instant pulse_at_ = never;
+
+  // A snapshot on its way in (the head comes in parts) or out.
+  Bytes head_in_;
+  Bytes head_out_;
+  std::size_t head_out_done_ = 0;
+  Piece next_piece_ = Piece::end;
+};
+
+}  // namespace kv::two_phase
