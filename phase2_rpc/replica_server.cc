@@ -176,7 +176,10 @@ host::ReplicaHost::Options ReplicaServer::Parts::host_options(Random& chance) co
           .drain_patience = flags.drain_patience,
           .snapshot_every_bytes = flags.snapshot_every.value,
           .gauges = program.gauges,
-          .serving = program.serving};
+          .serving = program.serving,
+          .failures = server.failures,
+          .roles = program.roles,
+          .failure_seed = chance.next()};
 }
 
 RpcServer::Options ReplicaServer::Parts::rpc_options() const {

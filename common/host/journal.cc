@@ -390,12 +390,22 @@ std::uint64_t Journal::bytes_used() const {
 
 void Journal::truncate_before(std::uint64_t record) {
   const std::lock_guard lock{state_->mutex};
-  auto& segments = state_->segments;
-  while (segments.size() > 1 && segments[1].start.record <= record) {
-    state_->freed.push_back(std::move(segments.front()));
+  state_->unneeded = std::max(state_->unneeded, record);
+  state_->free_old_locked();
+}
+
+/// A segment that is freed is soon written anew, so nobody may be reading it.
+void Journal::State::free_old_locked() {
+  while (!being_read && segments.size() > 1 && segments[1].start.record <= unneeded) {
+    freed.push_back(std::move(segments.front()));
     segments.pop_front();
   }
-  state_->maker_wakes.notify_all();
+  maker_wakes.notify_all();
+}
+
+bool Journal::read(std::uint64_t from, const std::function<void(ByteView)>& on_record,
+                   std::string& why) {
+  return state_->read(from, on_record, why);
 }
 
 }  // namespace kv::host

@@ -68,6 +68,11 @@ class Journal {
   bool recover(std::uint64_t from, const std::function<void(ByteView)>& on_record,
                std::string& why);
 
+  /// Reads every record from number `from` on once more, in order. Only while all that was handed
+  /// over is durable, and from the thread that hands over. False, and why, if the disk fails, or
+  /// does not have them (damage, or truncated).
+  bool read(std::uint64_t from, const std::function<void(ByteView)>& on_record, std::string& why);
+
   /// Hands over records, in order; takes them out of `records`. Each is at most
   /// wire::record_bytes_max long. From one thread.
   void append(std::vector<Bytes>& records);

@@ -198,6 +198,66 @@ bool Journal::State::settle_end(const std::string& path, ByteView bytes,
   return true;
 }
 
+bool Journal::State::read(std::uint64_t from, const std::function<void(ByteView)>& on_record,
+                          std::string& why) {
+  std::deque<Segment> to_read;
+  const std::uint64_t until = durable.load();
+  check(until == handed_over.load() && from <= until);
+  {
+    const std::lock_guard lock{mutex};
+    being_read = true;
+    to_read = segments;
+  }
+  bool good = from >= to_read.front().start.record;
+  if (!good) {
+    why = "journal: " + options.directory + " no longer has record " + std::to_string(from);
+  }
+  for (std::size_t i = 0; good && i < to_read.size(); ++i) {
+    const bool last = i + 1 == to_read.size();
+    if (last || to_read[i + 1].start.record > from) {
+      good = read_segment(to_read[i], from, last ? until : to_read[i + 1].start.record, on_record,
+                          why);
+    }
+  }
+  const std::lock_guard lock{mutex};
+  being_read = false;
+  free_old_locked();
+  return good;
+}
+
+bool Journal::State::read_segment(const Segment& segment, std::uint64_t from, std::uint64_t until,
+                                  const std::function<void(ByteView)>& on_record,
+                                  std::string& why) const {
+  std::unique_ptr<File> opened;
+  std::uint64_t bytes = 0;
+  Bytes content;
+  auto error = disk.open(segment.path, Disk::Open::read, opened);
+  if (!error) {
+    error = opened->size(bytes);
+  }
+  if (!error) {
+    error = opened->read_at(0, bytes, content);
+  }
+  if (error) {
+    why = failed("read", segment.path, error);
+    return false;
+  }
+  wire::SegmentReader reader{content};
+  std::uint64_t record = segment.start.record;
+  while (record < until) {
+    const auto body = reader.next();
+    if (!body) {
+      why =
+          damage(segment.path, reader.end().offset, "ends before record " + std::to_string(until));
+      return false;
+    }
+    if (record++ >= from) {
+      on_record(*body);
+    }
+  }
+  return true;
+}
+
 bool Journal::State::begin_first_segment(std::string& why) {
   Spare first;
   if (const auto error = make_spare(first)) {

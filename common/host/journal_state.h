@@ -55,6 +55,9 @@ struct Journal::State {
   bool settle_end(const std::string& path, ByteView bytes, const wire::SegmentEnd& end,
                   std::string& why);
   bool begin_first_segment(std::string& why);
+  bool read(std::uint64_t from, const std::function<void(ByteView)>& on_record, std::string& why);
+  bool read_segment(const Segment& segment, std::uint64_t from, std::uint64_t until,
+                    const std::function<void(ByteView)>& on_record, std::string& why) const;
   void start_threads();
 
   // --- the writer's thread
@@ -84,6 +87,7 @@ struct Journal::State {
                                         : std::error_code{};
   }
   std::uint64_t room_left_locked() const;
+  void free_old_locked();
 
   Disk& disk;
   Options options;
@@ -106,6 +110,8 @@ struct Journal::State {
   std::size_t offset = 0;         // where the next batch goes in the current segment
   std::deque<Segment> segments;   // oldest first; the last is in use
   std::deque<Segment> freed;
+  std::uint64_t unneeded = 0;  // records below it may go …
+  bool being_read = false;     // … but not now
   std::unique_ptr<Spare> spare;
   std::string reusable;  // a freed segment's path, to become the spare
   std::uint64_t spares_made = 0;

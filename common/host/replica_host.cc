@@ -32,7 +32,8 @@ bool ReplicaHost::Core::recover(std::string& why) {
   }
   snapshots_ = std::make_unique<SnapshotFiles>(disk_, options_.directory, journal_->id());
   std::uint64_t from = 0;
-  if (!snapshots_->find(why) || !open_snapshot(from, why)) {
+  const auto restore = [this](ByteView piece) { replica_->restore(piece); };
+  if (!snapshots_->find(why) || !open_snapshot(restore, from, why)) {
     return false;
   }
   const auto take = [this](ByteView record) {
@@ -60,16 +61,16 @@ bool ReplicaHost::Core::recover(std::string& why) {
   return true;
 }
 
-/// Restores the newest good one; a damaged one is passed over. Whether the journal reaches back
-/// far enough for an older one, the journal says.
-bool ReplicaHost::Core::open_snapshot(std::uint64_t& from, std::string& why) {
+/// Gives the pieces of the newest good one; a damaged one is passed over. Whether the journal
+/// reaches back far enough for an older one, the journal says.
+bool ReplicaHost::Core::open_snapshot(const OnPiece& on_piece, std::uint64_t& from,
+                                      std::string& why) {
   while (!snapshots_->kept().empty()) {
     const SnapshotFiles::Kept newest = snapshots_->kept().front();
     if (snapshots_->read(
             newest, [](ByteView) {}, why)) {
       from = newest.record;
-      return snapshots_->read(
-          newest, [this](ByteView piece) { replica_->restore(piece); }, why);
+      return snapshots_->read(newest, on_piece, why);
     }
     note(Level::error, LogFields{}.add("event", "snapshot_damaged").add("why", why));
     snapshots_->forget(newest);
@@ -138,7 +139,7 @@ std::unique_ptr<ReplicaHost> ReplicaHost::start(std::unique_ptr<Replica> replica
                                                 PeerTransport& transport, Log& log, Options options,
                                                 std::string& why) {
   auto core = std::make_unique<Core>(std::move(replica), disk, transport, log, std::move(options));
-  if (!core->recover(why)) {
+  if (!core->prepare_failures(why) || !core->recover(why)) {
     return nullptr;
   }
   core->start();

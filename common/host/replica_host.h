@@ -19,6 +19,7 @@
 #include "common/core/ids.h"
 #include "common/core/time.h"
 #include "common/host/disk.h"
+#include "common/host/flags.h"
 #include "common/host/journal.h"
 #include "common/host/log.h"
 #include "common/host/peer_transport.h"
@@ -59,13 +60,19 @@ class ReplicaHost final : public Service {
     /// Whether a write could succeed as far as the protocol knows: it has a leader, say. Called on
     /// its thread. Empty: always.
     std::function<bool(const Replica&)> serving;
+    /// Which roles of the Replica (kv::Roles) die and are born again, and when; `all` stands for
+    /// all of `roles`. A role that died has what was made durable, and nothing else.
+    std::vector<RoleFailure> failures;
+    std::vector<std::string> roles;
+    std::uint64_t failure_seed = 1;
     /// See Journal::Options.
     std::function<void(const std::string&)> fatal = die_of_disk;
   };
 
   /// The newest good snapshot, then the journal behind it, then start(). Nothing, and one line in
   /// `why` that says what is wrong and what to do, if acknowledged records may be lost, or the
-  /// directory is in use. Disk, transport and log outlive the host.
+  /// directory is in use; or roles are to fail that the Replica does not have. Disk, transport and
+  /// log outlive the host.
   static std::unique_ptr<ReplicaHost> start(std::unique_ptr<Replica> replica, Disk& disk,
                                             PeerTransport& transport, Log& log, Options options,
                                             std::string& why);

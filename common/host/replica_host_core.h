@@ -1,11 +1,14 @@
 // The inside of a ReplicaHost, for the files that implement it and nobody else: replica_host.cc
-// begins and ends it, replica_host_turn.cc is a turn of the protocol's thread, and
-// replica_host_upkeep.cc what it sees to beside: snapshots, room on the disk, the log.
+// begins and ends it, replica_host_turn.cc is a turn of the protocol's thread,
+// replica_host_upkeep.cc what it sees to beside (snapshots, room on the disk, the log), and
+// replica_host_roles.cc the deaths and births of roles.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -19,7 +22,9 @@
 #include "common/host/replica_host.h"
 #include "common/host/replica_host_inbox.h"
 #include "common/host/replica_host_snapshot.h"
+#include "common/host/role_thread.h"
 #include "common/host/snapshot_files.h"
+#include "common/kv/roles.h"
 #include "common/wire/logfmt.h"
 
 namespace kv::host {
@@ -41,6 +46,7 @@ class ReplicaHost::Core {
   Core& operator=(const Core&) = delete;
   ~Core() { stop(); }
 
+  bool prepare_failures(std::string& why);
   bool recover(std::string& why);
   void start();
   void stop();
@@ -66,7 +72,8 @@ class ReplicaHost::Core {
   };
   enum class Snapshot : std::uint8_t { none, pulling, awaiting_records, finishing };
 
-  bool open_snapshot(std::uint64_t& from, std::string& why);
+  using OnPiece = std::function<void(ByteView)>;
+  bool open_snapshot(const OnPiece& on_piece, std::uint64_t& from, std::string& why);
 
   void run();
   void take_input();
@@ -90,6 +97,13 @@ class ReplicaHost::Core {
   void begin_snapshot();
   void pull_piece();
   void look_at_room();
+  void go_on_with_roles();
+  void carry_out(const RoleFailures::Event& event);
+  void kill_role(const std::string& role);
+  void bear_role(const std::string& role);
+  bool may_bear_role() const;
+  /// Nothing is to be given to the Replica now.
+  bool held_back() const { return backlogged_ || awaiting_birth_; }
   bool drained() const;
   void note(Level level, const wire::LogFields& fields) { writer_.write(level, fields.text()); }
   void flush_log();
@@ -132,6 +146,12 @@ class ReplicaHost::Core {
   Journal::Room room_ = Journal::Room::free;
   bool backlogged_ = false;
   Instant stop_by_ = never;
+  Roles* roles_ = nullptr;  // the Replica, if it has parts that can die
+  std::optional<RoleFailures> failures_;
+  std::optional<RoleFailures::Event> next_failure_;
+  std::map<std::string, int> dead_roles_;      // how often each was killed and not yet revived
+  std::vector<std::string> roles_to_be_born_;  // when the journal and the snapshots are at rest
+  bool awaiting_birth_ = false;
   Snapshot snapshot_ = Snapshot::none;
   std::uint64_t snapshot_record_ = 0;
   std::uint64_t bytes_since_snapshot_ = 0;

@@ -47,17 +47,23 @@ bool ReplicaHost::Core::more_to_do_now() const {
   if (snapshot_ == Snapshot::pulling && taker_->wants_piece()) {
     return true;
   }
-  return !backlogged_ && (!own_messages_.empty() || !messages_.empty() ||
+  if (may_bear_role()) {
+    return true;
+  }
+  return !held_back() && (!own_messages_.empty() || !messages_.empty() ||
                           (!held_.empty() && room_ != Journal::Room::wait));
 }
 
 Instant ReplicaHost::Core::sleep_until() const {
   Instant until = std::min({log_due_, stop_by_, totals_due_});
-  if (!backlogged_) {
+  if (!held_back()) {
     until = std::min(until, replica_->wake_at());
   }
   if (!patience_ends_.empty()) {
     until = std::min(until, patience_ends_.front().first);
+  }
+  if (next_failure_ && stop_by_ == never) {
+    until = std::min(until, next_failure_->at);
   }
   if (snapshot_ == Snapshot::none && snapshot_due()) {
     until = std::min(until, snapshot_not_before_);
@@ -68,6 +74,7 @@ Instant ReplicaHost::Core::sleep_until() const {
 void ReplicaHost::Core::step() {
   release_durable();
   look_at_room();
+  go_on_with_roles();
   give_messages();
   give_requests();
   give_tick();
@@ -86,12 +93,12 @@ void ReplicaHost::Core::step() {
 }
 
 void ReplicaHost::Core::give_messages() {
-  while (!own_messages_.empty() && !backlogged_) {
+  while (!own_messages_.empty() && !held_back()) {
     replica_->receive(now_, options_.self, own_messages_.front(), effects_);
     own_messages_.pop_front();
   }
   std::size_t bytes = 0;
-  while (!messages_.empty() && !backlogged_ && bytes < bytes_a_turn_max) {
+  while (!messages_.empty() && !held_back() && bytes < bytes_a_turn_max) {
     const PeerMessage& message = messages_.front();
     count_received(message);
     replica_->receive(now_, message.from, message.bytes, effects_);
@@ -104,7 +111,7 @@ void ReplicaHost::Core::give_messages() {
 void ReplicaHost::Core::give_requests() {
   std::size_t bytes = 0;
   for (std::size_t count = 0; count < requests_a_turn_max && bytes < bytes_a_turn_max; ++count) {
-    if (held_.empty() || backlogged_ || room_ == Journal::Room::wait) {
+    if (held_.empty() || held_back() || room_ == Journal::Room::wait) {
       return;
     }
     const Held request = std::move(held_.front());
@@ -126,7 +133,7 @@ void ReplicaHost::Core::give_requests() {
 }
 
 void ReplicaHost::Core::give_tick() {
-  if (!backlogged_ && now_ >= replica_->wake_at()) {
+  if (!held_back() && now_ >= replica_->wake_at()) {
     replica_->tick(now_, effects_);
   }
 }

@@ -107,7 +107,8 @@ void ReplicaHost::Core::go_on_with_snapshot() {
 }
 
 bool ReplicaHost::Core::snapshot_due() const {
-  return bytes_since_snapshot_ >= options_.snapshot_every_bytes && stop_by_ == never;
+  return bytes_since_snapshot_ >= options_.snapshot_every_bytes && stop_by_ == never &&
+         dead_roles_.empty() && roles_to_be_born_.empty();
 }
 
 void ReplicaHost::Core::begin_snapshot() {

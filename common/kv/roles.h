@@ -23,10 +23,12 @@ class Roles {
 
   /// Whether `role` is a part that can be killed here.
   virtual bool has_role(std::string_view role) const = 0;
-  /// From now on the role says nothing and hears nothing. check() has_role().
+  /// From now on the role says nothing and hears nothing. check() has_role(). The image of a
+  /// snapshot that is open stays, whole: its pieces are still asked for.
   virtual void kill_role(std::string_view role) = 0;
   /// A new life of the role: as a Replica's, by the pieces of the newest snapshot and every record
-  /// after it (other roles' too: it takes its own), and then start_role().
+  /// after it (other roles' too: it takes its own), and then start_role(). Nothing else is called
+  /// in between, and every record that was ever given out is durable and among these.
   virtual void restore_role(std::string_view role, ByteView snapshot_piece) = 0;
   virtual void recover_role(std::string_view role, ByteView record) = 0;
   virtual void start_role(std::string_view role, Instant now, Effects& out) = 0;

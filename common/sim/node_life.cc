@@ -281,7 +281,7 @@ bool Node::kill_role(const std::string& role) {
   if (parts == nullptr || !parts->has_role(role)) {
     return false;
   }
-  note_event(Level::warn, "role_dies", "role", role);
+  note_event(Level::warn, "role_died", "role", role);
   parts->kill_role(role);
   return true;
 }
@@ -303,7 +303,7 @@ void Node::start_waiting_roles() {
   const std::vector<std::string> names = std::move(roles_to_start_);
   roles_to_start_.clear();
   for (const std::string& role : names) {
-    note_event(Level::warn, "role_starts", "role", role);
+    note_event(Level::warn, "role_born", "role", role);
     for (const Bytes& piece : snapshot ? snapshot->pieces : std::vector<Bytes>{}) {
       roles()->restore_role(role, piece);
     }

@@ -460,6 +460,50 @@ BOOST_AUTO_TEST_CASE(a_journal_that_ends_before_its_snapshot_is_refused) {
   BOOST_TEST(gone.why.find("is empty") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_was_appended_can_be_read_again_from_any_record_while_it_goes_on) {
+  MemoryDisk disk;
+  Opened life;
+  BOOST_REQUIRE(life.open(disk));
+  Records all;
+  for (std::uint64_t from = 0; from < 300; from += 20) {
+    for (const Bytes& record : numbered(from, from + 20, 200)) {
+      all.push_back(record);
+    }
+    life.append_durably(numbered(from, from + 20, 200));
+    for (const std::uint64_t first : {std::uint64_t{0}, from, from + 7, from + 20}) {
+      Records read;
+      BOOST_REQUIRE_MESSAGE(
+          life.journal->read(
+              first, [&](ByteView record) { read.emplace_back(record); }, life.why),
+          life.why);
+      BOOST_TEST((read == Records(all.begin() + static_cast<std::ptrdiff_t>(first), all.end())));
+    }
+  }
+  BOOST_TEST(segments_of(disk).size() > 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_segment_that_is_being_read_is_freed_only_afterwards) {
+  MemoryDisk disk;
+  Opened life;
+  BOOST_REQUIRE(life.open(disk));
+  for (std::uint64_t from = 0; from < 200; from += 20) {
+    life.append_durably(numbered(from, from + 20, 200));
+  }
+  std::uint64_t next = 0;
+  BOOST_TEST(life.journal->read(
+      0,
+      [&](ByteView record) {
+        life.journal->truncate_before(200);
+        BOOST_TEST(record.starts_with(std::to_string(next++) + "."));
+      },
+      life.why));
+  BOOST_TEST(next == 200U);
+  BOOST_TEST(life.journal->first_record() > 0U);
+  BOOST_TEST(!life.journal->read(
+      0, [](ByteView) {}, life.why));
+  BOOST_TEST(life.why.find("no longer has record 0") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv

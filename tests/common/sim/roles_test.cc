@@ -4,54 +4,12 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "common/core/check.h"
-#include "common/sim/journaling_replica.h"
 #include "common/sim/scenario_text.h"
 #include "common/sim/simulator.h"
+#include "tests/common/sim/one_role.h"
 
 namespace kv {
 namespace {
-
-/// All of it is one role, `keeper`: while that is dead, nothing is done and nothing known.
-class OneRole final : public Replica, public Roles {
- public:
-  void restore(ByteView piece) override { keeper_->restore(piece); }
-  void recover(ByteView record) override { keeper_->recover(record); }
-  void start(Instant now, Effects& out) override { keeper_->start(now, out); }
-  void receive(Instant, NodeId, ByteView, Effects&) override {}
-  void request(Instant now, RequestId id, const Command& command, Effects& out) override {
-    if (keeper_) {
-      keeper_->request(now, id, command, out);
-    } else {
-      out.answers.push_back({id, {Status::unavailable, {}, "the keeper is dead"}});
-    }
-  }
-  void tick(Instant, Effects&) override {}
-  Instant wake_at() const override { return never; }
-  bool begin_snapshot() override { return false; }
-  Bytes next_snapshot_piece() override { return {}; }
-  void check_invariants() const override {}
-
-  bool plays(std::string_view role) const override { return role == "leader"; }
-  bool has_role(std::string_view role) const override { return role == "keeper"; }
-  void kill_role(std::string_view role) override {
-    check(has_role(role));
-    keeper_.reset();
-  }
-  void restore_role(std::string_view, ByteView piece) override { fresh().restore(piece); }
-  void recover_role(std::string_view, ByteView record) override { fresh().recover(record); }
-  void start_role(std::string_view, Instant now, Effects& out) override { fresh().start(now, out); }
-
- private:
-  sim::JournalingReplica& fresh() {
-    if (!keeper_) {
-      keeper_ = std::make_unique<sim::JournalingReplica>();
-    }
-    return *keeper_;
-  }
-
-  std::unique_ptr<sim::JournalingReplica> keeper_ = std::make_unique<sim::JournalingReplica>();
-};
 
 class OneRoleProtocol final : public sim::Protocol {
  public:
@@ -81,8 +39,8 @@ BOOST_AUTO_TEST_CASE(a_role_that_dies_loses_nothing_that_it_gave_out) {
     OneRoleProtocol protocol;
     struct Count final : sim::NoteSink {
       void line(Instant, NodeId, Level, std::string_view fields) override {
-        deaths += fields.find("event=role_dies") != std::string_view::npos ? 1 : 0;
-        lives += fields.find("event=role_starts") != std::string_view::npos ? 1 : 0;
+        deaths += fields.find("event=role_died") != std::string_view::npos ? 1 : 0;
+        lives += fields.find("event=role_born") != std::string_view::npos ? 1 : 0;
       }
       int deaths = 0;
       int lives = 0;
