@@ -11,6 +11,7 @@
 #include "common/host/disk.h"
 #include "common/host/log.h"
 #include "common/host/server_process.h"
+#include "common/kv/roles.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/front_door.h"
 #include "phase2_rpc/access_log.h"
@@ -74,6 +75,17 @@ std::string log_context(const ReplicaProgram& program, const host::ServerFlags& 
          " node=" + std::to_string(server.node.value);
 }
 
+/// /status also tells who leads: `quintet ctl kill leader` asks there.
+ReplicaProgram with_roles(ReplicaProgram program) {
+  program.gauges.push_back({.name = "plays_leader",
+                            .help = "Whether this replica drives the others",
+                            .read = [](const Replica& replica) {
+                              const auto* const roles = dynamic_cast<const Roles*>(&replica);
+                              return roles != nullptr && roles->plays("leader") ? 1.0 : 0.0;
+                            }});
+  return program;
+}
+
 }  // namespace
 
 void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& target) {
@@ -98,7 +110,7 @@ void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& ta
 /// In the order in which they are made; they end the other way round.
 struct ReplicaServer::Parts {
   Parts(const ReplicaProgram& its_program, const ReplicaFlags& its_flags)
-      : program(its_program),
+      : program(with_roles(its_program)),
         flags(its_flags),
         dispatcher([] { return host::run_now(); }, [](auto&&) { return false; }) {}
 

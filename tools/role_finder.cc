@@ -73,6 +73,11 @@ bool ask(sockets::EventLoop& loop, const host::Endpoint& door, Duration patience
   return true;
 }
 
+bool counts(const json::object& page, std::string_view role) {
+  const json::value* const value = page.if_contains("plays_" + std::string{role});
+  return value != nullptr && value->is_number() && value->to_number<double>() != 0;
+}
+
 bool names(const json::object& page, std::string_view member, std::string_view role) {
   const json::value* const value = page.if_contains(member);
   if (value == nullptr || !value->is_string()) {
@@ -95,7 +100,7 @@ bool page_says(std::string_view text, std::string_view role) {
   json::error_code error;
   const json::value page = json::parse({text.data(), text.size()}, error);
   return !error && page.is_object() &&
-         (names(page.get_object(), "plays", role) || names(page.get_object(), "role", role));
+         (counts(page.get_object(), role) || names(page.get_object(), "role", role));
 }
 
 void find_role(sockets::EventLoop& loop, const Cluster& cluster, const std::string& role,

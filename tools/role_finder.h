@@ -1,7 +1,7 @@
 // Who plays a role now (who is the leader?), asked of every replica's /status page.
 //
-// A page says so by the member "plays", the roles' names parted by blanks, or by "role". When two
-// claim a role, as an old leader and a new one may for a moment, the first to answer is taken.
+// A page says so by a member such as "plays_leader": 1, or by "role": "leader". When two claim a
+// role, as an old leader and a new one may for a moment, the first to answer is taken.
 #pragma once
 
 #include <functional>

@@ -72,8 +72,8 @@ BOOST_AUTO_TEST_CASE(the_words_of_ctl_are_those_of_scenarios) {
 
 BOOST_AUTO_TEST_CASE(a_status_page_tells_who_plays_a_role) {
   BOOST_TEST(page_says(R"({"node": 2, "role": "leader", "term": 7})", "leader"));
-  BOOST_TEST(page_says(R"({"plays": "acceptor leader proposer"})", "leader"));
-  BOOST_TEST(!page_says(R"({"plays": "acceptor"})", "leader"));
+  BOOST_TEST(page_says(R"({"items": 3, "plays_leader": 1})", "leader"));
+  BOOST_TEST(!page_says(R"({"plays_leader": 0})", "leader"));
   BOOST_TEST(!page_says(R"({"role": "leaderless"})", "leader"));
   BOOST_TEST(!page_says("leader", "leader"));
 }
