@@ -82,13 +82,14 @@ endif
 
 .PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
         phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft soak bench_journal bench_sim \
-        sim_soak mutants
+        sim_soak mutants chaos
 all: programs tests compile_commands.json ## builds everything into build/
 programs: $(BINARIES)
 tests: $(BUILD)/bin/tests
 
 # A phase's programs, of those that are there.
 CLIENTS := tcp_client udp_client rpc_client
+DEMO_PROGRAMS := quintet $(CLIENTS) $(foreach i,1 2 3 4 5,phase$i_server)
 of_phase = $(filter $(addprefix $(BUILD)/bin/,$1),$(BINARIES))
 phase1_sockets: $(call of_phase,phase1_server tcp_client udp_client) ## builds phase 1 alone
 phase2_rpc: $(call of_phase,phase2_server $(CLIENTS)) ## builds phase 2 alone
@@ -151,11 +152,16 @@ test: ## installs what is missing, builds, runs every test; last line: N passed,
 
 demo: ## installs what is missing, builds, runs every phase with its clients, compares their logs
 	@tools/setup.sh build
-	@$(MAKE) phase1_sockets
+	@$(MAKE) $(call of_phase,$(DEMO_PROGRAMS))
 	@tools/demo.sh
 
-compare: ## the comparison over whatever logs/ holds: for now phase 1 alone
-	@tools/compare.sh logs
+compare: $(BUILD)/bin/quintet ## the comparison over whatever logs/ holds
+	@$< compare logs --html logs/report.html
+
+chaos: ## real processes killed, paused and parted for long, each run judged; SECONDS=60 SEED=1
+	@tools/setup.sh build
+	@$(MAKE) $(call of_phase,$(DEMO_PROGRAMS))
+	@tests/e2e/chaos_test.sh $(or $(SECONDS),60) $(or $(SEED),1)
 
 unit_test: tests ## the Boost.Test program alone
 	@$(BUILD)/bin/tests

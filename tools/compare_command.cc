@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 #include "common/host/flags.h"
 #include "tools/compare_table.h"
+#include "tools/report.h"
 
 namespace kv::tools {
 namespace {
@@ -92,6 +94,9 @@ int compare_command(int argc, const char* const* argv) {
   host::Flags flags{"quintet compare",
                     "One table over the runs whose logs are in some folders, by default logs/: a "
                     "row for each sub-folder called phase…, or for the folder itself."};
+  std::string html;
+  flags.add("--html", html, "write the report there too: one file, to be opened in a browser",
+            "FILE");
   flags.add_rest("DIR", folders, "folders of logs");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
@@ -109,6 +114,14 @@ int compare_command(int argc, const char* const* argv) {
     rows.push_back(row_of(group));
   }
   std::printf("%s", to_text(rows).c_str());
+  if (!html.empty()) {
+    std::ofstream file{html, std::ios::binary};
+    file << report_html(groups, rows) << std::flush;
+    if (!file) {
+      return fail(html + ": cannot be written");
+    }
+    std::printf("the report: %s\n", html.c_str());
+  }
   return 0;
 }
 

@@ -82,7 +82,7 @@ void Group::end_file() {
     const sim::Operation& operation = open.operation;
     const auto call =
         std::chrono::duration_cast<std::chrono::microseconds>(operation.call.time_since_epoch());
-    clients_.add({.verb = operation.verb, .call = call.count(), .end = std::nullopt});
+    add_clients({.verb = operation.verb, .call = call.count(), .end = std::nullopt}, operation);
     hold(std::move(open.operation), open.known);
   }
   open_.clear();
@@ -205,11 +205,12 @@ void Group::client_answer(Micros at, std::string_view fields) {
   }
   const auto call =
       std::chrono::duration_cast<std::chrono::microseconds>(operation.call.time_since_epoch());
-  clients_.add({.verb = operation.verb,
-                .status = *status,
-                .call = call.count(),
-                .end = at,
-                .latency_ns = us * 1000});
+  add_clients({.verb = operation.verb,
+               .status = *status,
+               .call = call.count(),
+               .end = at,
+               .latency_ns = us * 1000},
+              operation);
   if (judge_sources_ == 0) {
     judge_sources_ = 1;
   }
@@ -304,7 +305,6 @@ Totals Group::totals() const {
 
 void Group::cluster_line(Micros at, std::string_view event, std::string_view fields) {
   const auto node = static_cast<std::uint32_t>(number_in(fields, "on"));
-  nodes_ = std::max(nodes_, node);
   if (event == "cluster_started") {
     nodes_ = std::max(nodes_, static_cast<std::uint32_t>(number_in(fields, "replicas")));
   } else if (event == "fault_begins" || event == "fault_ends") {
@@ -368,7 +368,15 @@ void Group::add_history(const sim::Operation& operation) {
     finished.end = micros(operation.returned);
     finished.latency_ns = static_cast<std::uint64_t>((operation.returned - operation.call).count());
   }
+  add_clients(finished, operation);
+}
+
+void Group::add_clients(const Finished& finished, const sim::Operation& operation) {
   clients_.add(finished);
+  if (slow_.wants(finished)) {
+    slow_.show(finished, std::string{name_of(operation.verb)} + " " + operation.key,
+               operation.client);
+  }
 }
 
 /// What the figures need of a line that is too much to be held; as append_json() writes it.

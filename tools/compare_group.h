@@ -17,17 +17,9 @@
 #include "common/sim/linearizability.h"
 #include "tools/compare_stats.h"
 #include "tools/log_lines.h"
+#include "tools/slow_operations.h"
 
 namespace kv::logs {
-
-/// What happened to a replica or to the links, and what the replicas did about it.
-struct Mark {
-  enum class Kind : std::uint8_t { fault_begins, fault_ends, down, up, healed, leader };
-  Micros at = 0;
-  Kind kind = Kind::fault_begins;
-  std::uint32_t node = 0;  // 0: all, or none
-  std::string what;        // for people
-};
 
 /// The servers' cumulative counts, over all replicas and all their lives.
 struct Totals {
@@ -69,6 +61,7 @@ class Group {
   bool has_replicas() const { return nodes_ > 1; }
   std::uint32_t nodes() const { return nodes_; }
   const std::vector<Mark>& marks() const { return marks_; }
+  const SlowOperations& slow() const { return slow_; }
   const FileTally& tally() const { return tally_; }
   std::uint64_t lines_not_understood() const { return not_understood_; }
   Judgement judge() const;
@@ -95,6 +88,7 @@ class Group {
   void history_line(std::string_view text);
   bool quick_operation(std::string_view text);
   void add_history(const sim::Operation& operation);
+  void add_clients(const Finished& finished, const sim::Operation& operation);
   void end_file();
   void hold(sim::Operation operation, bool known);
 
@@ -109,6 +103,7 @@ class Group {
   std::uint64_t elections_ = 0;
   std::uint32_t nodes_ = 0;
   std::vector<Mark> marks_;
+  SlowOperations slow_;
   std::unordered_map<std::string, Open> open_;  // of the file that is read
   std::int64_t wall_ns_ = 0;                    // of the history that is read
 

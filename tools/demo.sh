@@ -1,14 +1,19 @@
 #!/bin/bash
-# Runs every phase with its clients for real, then shows both sides' logs and one table. Everything
-# it started is gone when it ends, however it ends; it exits 0 only if all went well. Called by
-# `make demo`, which has built the programs. Logs go to $QUINTET_LOGS, by default logs/.
+# Runs every phase that is built, each with its clients, the same load and the same faults, then
+# compares what their logs tell. Everything it started is gone when it ends, however it ends; it
+# exits 0 only if all went as it should. Called by `make demo`, which has built the programs.
+#
+# QUINTET_LOGS (logs), QUINTET_DEMO_PHASES (1 2 3 4 5), QUINTET_DEMO_SECONDS (11) and
+# QUINTET_DEMO_SCENARIO (tests/scenarios/demo.scn) say otherwise.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=build/bin
+bin=${QUINTET_BIN:-build/bin}
 logs=${QUINTET_LOGS:-logs}
-patience_s=30
-
-phases="phase1_sockets"  # each with a function demo_NAME below
+phases=${QUINTET_DEMO_PHASES:-1 2 3 4 5}
+seconds=${QUINTET_DEMO_SECONDS:-11}
+scenario=${QUINTET_DEMO_SCENARIO:-tests/scenarios/demo.scn}
+patience_s=60
+names=("" phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft)
 
 scratch=$(mktemp -d)
 children=()
@@ -30,87 +35,101 @@ fail() {
   exit 1
 }
 
-# fresh_logs FOLDER FILE…: what an earlier run left there is kept once, as FILE.old.
-fresh_logs() {
-  local folder=$1 file
-  shift
-  mkdir -p "$folder"
-  for file in "$@"; do
-    [ ! -e "$folder/$file" ] || mv -f "$folder/$file" "$folder/$file.old"
-  done
+# fresh FOLDER: what an earlier demo left there is kept once, under $logs/before.
+fresh() {
+  local name
+  name=$(basename "$1")
+  if [ -e "$1" ]; then
+    mkdir -p "$logs/before"
+    rm -rf "$logs/before/$name"
+    mv "$1" "$logs/before/$name"
+  fi
+  mkdir -p "$1"
 }
 
-# start_server PROGRAM FLAGS…: leaves its `ready` line in $ready and its process in $server.
-start_server() {
-  local fifo=$scratch/ready
+# start_cluster PHASE FOLDER: leaves its addresses in $addresses and its process in $cluster.
+start_cluster() {
+  local fifo=$scratch/cluster line
+  rm -f "$fifo"
   mkfifo "$fifo"
-  "$@" >"$fifo" </dev/null &
-  server=$!
-  children+=("$server")
+  "$bin/quintet" cluster --phase "$1" --dir "$2" --base-port 0 >"$fifo" </dev/null &
+  cluster=$!
+  children+=("$cluster")
   exec 9<"$fifo"
-  rm "$fifo"
-  IFS= read -r -t "$patience_s" ready <&9 || fail "no ready line from $1"
-  echo "$1 (process $server): $ready"
-}
-
-# stop PID: ends it and waits; fails if it does not end well.
-stop() {
-  kill -TERM "$1"
-  wait "$1" || fail "the server ended with exit status $?"
-}
-
-# place KEY: HOST PORT of KEY=HOST:PORT in the ready line.
-place() {
-  local word
-  for word in $ready; do
-    if [ "${word%%=*}" = "$1" ]; then
-      word=${word#*=}
-      echo "${word%:*} ${word##*:}" | tr -d '[]'
-      return
-    fi
+  addresses=
+  while IFS= read -r -t "$patience_s" line <&9; do
+    echo "$line"
+    [ "$line" != ready ] || return 0
+    addresses+=$line$'\n'
   done
-  fail "the ready line names no $1"
+  fail "phase $1 did not start"
 }
 
-# start_client PROGRAM KEY: runs it against the server's KEY, in the background.
-start_client() {
-  local host port
-  read -r host port <<<"$(place "$2")"
-  [ -n "${port:-}" ] || fail "the ready line names no $2"
-  printf '%s\n' 'PUT demo:greeting hello, world' 'GET demo:greeting' PING EXIT |
-    "$bin/$1" "$host" "$port" --log "$folder/$1.log" >"$scratch/$1.out" 2>&1 &
-  children+=("$!")
-  echo "$1 against $host port $port (process $!)"
+# places KEY: HOST:PORT,HOST:PORT… of KEY=HOST:PORT in the addresses.
+places() {
+  sed -n "s/.* $1=\([^ ]*\).*/\1/p" <<<"$addresses" | paste -sd, -
 }
 
-demo_phase1_sockets() {
-  local folder=$logs/phase1_sockets client failed=0
-  fresh_logs "$folder" server-1.log tcp_client.log udp_client.log
-  start_server "$bin/phase1_server" --tcp 127.0.0.1:0 --udp 127.0.0.1:0 --log "$folder/server-1.log"
-  start_client tcp_client tcp
-  local tcp=$!
-  start_client udp_client udp
-  local udp=$!
-  wait "$tcp" || failed=1
-  wait "$udp" || failed=1
-  for client in tcp_client udp_client; do
-    title "what $client printed"
-    cat "$scratch/$client.out"
-  done
-  [ "$failed" -eq 0 ] || fail "a client did not get all its answers: see $folder"
-  stop "$server"
-  for client in tcp_client udp_client; do
-    title "a PUT, a GET and a DELETE of $client in both sides' logs"
-    tools/side_by_side.sh "$folder/$client.log" "$folder/server-1.log" 6 11 16
-  done
-  echo
-  echo "the whole logs: $folder/{server-1,tcp_client,udp_client}.log"
-  echo "(logs/README.md says how to read and compare them)"
+# run_client PROGRAM ARGUMENT…: its demo operations, and a few that are typed.
+run_client() {
+  local program=$1
+  shift
+  printf '%s\n' "PUT demo:$program hello, world" "GET demo:$program" PING EXIT |
+    timeout "$patience_s" "$bin/$program" "$@" --name "$program" --log "$folder/$program.log" \
+      >"$scratch/$program.out" 2>&1 ||
+    { cat "$scratch/$program.out"; fail "$program did not get all its answers"; }
+  printf '%-11s %s\n' "$program" "$(tail -n 1 "$scratch/$program.out")"
 }
 
+run_clients() {
+  local first
+  first=$(places tcp)
+  first=${first%%,*}
+  run_client tcp_client "${first%:*}" "${first##*:}"
+  first=$(places udp)
+  first=${first##*,}
+  run_client udp_client "${first%:*}" "${first##*:}"
+  if [ "$1" -ge 2 ]; then
+    run_client rpc_client "$(places rpc)"
+  fi
+}
+
+# The load, and the faults beside it. A fault that a phase has no part for is skipped, in words.
+run_load() {
+  local faults load
+  "$bin/quintet" ctl --dir "$folder" play "$scenario" | sed 's/^/  fault at /' &
+  faults=$!
+  children+=("$faults")
+  "$bin/quintet" bench --target "line://$(places tcp)" --clients 8 --seconds "$seconds" --ids \
+    --keys 50 --gets 50 --deletes 5 --swaps 5 --history "$folder/history.jsonl" --read-back \
+    >"$scratch/bench.json" &
+  load=$!
+  children+=("$load")
+  wait "$load" || fail "the load failed"
+  wait "$faults" || fail "the faults could not be played"
+}
+
+demo() {
+  local phase=$1
+  folder=$logs/${names[phase]}
+  title "${names[phase]}"
+  fresh "$folder"
+  start_cluster "$phase" "$folder"
+  run_clients "$phase"
+  run_load
+  "$bin/quintet" ctl --dir "$folder" stop
+  wait "$cluster" || fail "the cluster ended with exit status $?"
+}
+
+[ "${#children[@]}" -eq 0 ] || exit 1
+mkdir -p "$logs"
+played=0
 for phase in $phases; do
-  title "$phase"
-  "demo_$phase"
+  if [ -x "$bin/phase${phase}_server" ]; then
+    demo "$phase"
+    played=$((played + 1))
+  fi
 done
-title "the phases and their clients"
-tools/compare.sh "$logs"
+[ "$played" -gt 0 ] || fail "no server is built"
+title "$played phases, the same load, the same faults"
+"$bin/quintet" compare "$logs" --html "$logs/report.html"

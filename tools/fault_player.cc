@@ -119,6 +119,9 @@ void FaultPlayer::resolve(const std::string& who, std::function<void(NodeId)> fo
   if (who == "any") {
     return found({static_cast<std::uint32_t>(1 + random_.below(cluster_.size()))});
   }
+  if (cluster_.size() == 1) {
+    return found({1});  // whatever there is to play, it plays
+  }
   find_role_(who, std::move(found));
 }
 
@@ -267,8 +270,11 @@ void FaultPlayer::play(const sim::Scenario& scenario, Tell tell, std::function<v
   for (const Fault& fault : scenario.faults) {
     const auto active = std::make_shared<Active>();
     active->fault = fault;
-    active->begun = [play, fault](const std::string& why) {
-      play->tell(sim::format_duration(fault.at) + " " + describe(fault) +
+    active->begun = [play, active = active.get()](const std::string& why) {
+      const Fault& begun = active->fault;
+      const bool named = !begun.who.empty() && !number_of(begun.who) && active->node.value != 0;
+      play->tell(sim::format_duration(begun.at) + " " + describe(begun) +
+                 (named ? " (node " + std::to_string(active->node.value) + ")" : "") +
                  (why.empty() ? "" : ": skipped, " + why));
     };
     active->over = [play] { play->one_over(); };

@@ -1,0 +1,51 @@
+#!/bin/bash
+# `quintet compare` as people call it; what it counts is tested in tests/tools/compare_test.cc.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
+quintet=$bin/quintet
+
+capture "$quintet" compare "$scratch/nothing"
+sentence 'comparing no logs is exit 1, with a reason' [ "$status" = 1 -a -s "$scratch/err" ]
+
+mkdir -p "$scratch/made/phase1_made" "$scratch/made/phase2_made"
+for phase in 1 2; do
+  head='2026-01-01T00:00:0'
+  for us in 3 1 5 2 4; do
+    echo "$head$us.000000Z info phase=$phase client=c event=request op=c.$us verb=get" \
+      'key="a client=x event=answer us=7"'
+    echo "$head$us.0000${us}0Z info phase=$phase client=c event=answer op=c.$us result=not_found" \
+      "us=${us}0"
+  done >"$scratch/made/phase${phase}_made/made.log"
+done
+capture "$quintet" compare "$scratch/made" --html "$scratch/report.html"
+sentence 'each folder called phase… is a row' \
+  is "$(awk '/^phase[12]_made/ { print $1, $2, $4 }' "$scratch/out")" \
+  $'phase1_made 5 0.03\nphase2_made 5 0.03'
+sentence 'the report is one file' grep -q '"name":"phase2_made"' "$scratch/report.html"
+capture "$quintet" compare "$scratch/made/phase1_made" "$scratch/made/phase2_made"
+sentence 'folders can be named one by one' is "$(grep -c '^phase[12]_made' "$scratch/out")" 2
+capture "$quintet" compare "$scratch/made" --html /nowhere/at/all.html
+sentence 'a report that cannot be written is exit 1' is "$status" 1
+
+# In a real browser, where there is one.
+browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+if [ -n "$browser" ]; then
+  # The words of an operation appear at a click; the page's own script cannot click, so one is added.
+  sed 's#</body>#<script>const c = document.getElementById("latency");\
+    for (let y = 0; y < 320; y += 4) for (let x = 140; x < 1100; x += 4) {\
+      const e = new MouseEvent("click", { bubbles: true });\
+      Object.defineProperty(e, "offsetX", { value: x });\
+      Object.defineProperty(e, "offsetY", { value: y }); c.dispatchEvent(e); }\
+    document.title = "clicked";</script></body>#' "$scratch/report.html" >"$scratch/clicked.html"
+  capture "$browser" --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage \
+    --user-data-dir="$scratch/profile" --window-size=1200,2000 --enable-logging=stderr \
+    --dump-dom "file://$scratch/clicked.html"
+  sentence 'a browser opens it without an error' \
+    [ "$status" = 0 -a "$(grep -ci 'CONSOLE.*error\|uncaught' "$scratch/err")" = 0 ]
+  sentence 'both phases have their card' is "$(grep -o 'class="card"' "$scratch/out" | wc -l)" 2
+  sentence 'a click on an operation tells of it in words' \
+    grep -q 'id="words"[^>]*>get a client=x.*of client 0, asked at' "$scratch/out"
+else
+  echo '# skipped: there is no browser here to open the report with'
+fi

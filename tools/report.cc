@@ -1,0 +1,179 @@
+#include "tools/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <boost/json.hpp>
+
+#include "tools/report_page.h"
+
+namespace kv::logs {
+namespace {
+
+namespace json = boost::json;
+
+double milliseconds_from(Micros at, Micros zero) {
+  return static_cast<double>(at - zero) * 1e-3;
+}
+
+json::value optional_number(const std::optional<double>& number) {
+  return number ? json::value(*number) : json::value();
+}
+
+json::object json_of(const Row& row) {
+  json::object object;
+  object["name"] = row.name;
+  object["clients"] = row.seen_by_clients;
+  object["operations"] = row.operations;
+  object["per_second"] = row.per_second;
+  object["p50_ms"] = row.p50_us * 1e-3;
+  object["p99_ms"] = row.p99_us * 1e-3;
+  object["p999_ms"] = row.p999_us * 1e-3;
+  object["messages"] = optional_number(row.messages_per_write);
+  object["bytes"] = optional_number(row.bytes_per_write);
+  object["syncs"] = optional_number(row.syncs_per_write);
+  object["aborted"] = row.aborted;
+  object["unavailable"] = row.unavailable;
+  object["unknown"] = row.unknown;
+  object["elections"] = row.elections ? json::value(*row.elections) : json::value();
+  object["stall_s"] = row.longest_stall_s;
+  object["no_writes_s"] = optional_number(row.without_writes_s);
+  object["no_reads_s"] = optional_number(row.without_reads_s);
+  object["verdict"] = static_cast<int>(row.linearizable.verdict);
+  object["why"] = row.linearizable.why;
+  object["summary"] = summary_of(row);
+  return object;
+}
+
+/// The time that the report shows of a run: its longest span, which is that of the load.
+Interval shown_span(const Group& group) {
+  Interval longest;
+  for (const Interval& span : group.operations().spans()) {
+    if (span.end - span.begin > longest.end - longest.begin) {
+      longest = span;
+    }
+  }
+  return longest;
+}
+
+json::array json_of(const Series& series, const Interval& span) {
+  json::array points;
+  for (const auto& [number, bucket] : series.buckets()) {
+    const Micros at = number * series.width();
+    if (at + series.width() < span.begin || at > span.end) {
+      continue;
+    }
+    points.push_back(json::array{milliseconds_from(at, span.begin), bucket.reads, bucket.writes,
+                                 bucket.refused, Series::quantile_us(bucket, 0.5) * 1e-3,
+                                 Series::quantile_us(bucket, 0.99) * 1e-3,
+                                 static_cast<double>(bucket.latency_max_ns) * 1e-6});
+  }
+  return points;
+}
+
+json::array json_of(const std::vector<Trouble>& troubles, const Interval& span) {
+  json::array list;
+  for (const Trouble& trouble : troubles) {
+    if (trouble.when.end > span.begin && trouble.when.begin < span.end) {
+      list.push_back(json::array{milliseconds_from(trouble.when.begin, span.begin),
+                                 milliseconds_from(trouble.when.end, span.begin), trouble.node,
+                                 trouble.what});
+    }
+  }
+  return list;
+}
+
+json::object json_of(const Group& group, const Row& row) {
+  const Interval span = shown_span(group);
+  json::object object = json_of(row);
+  object["width_ms"] = static_cast<double>(group.operations().series().width()) * 1e-3;
+  object["length_ms"] = milliseconds_from(span.end, span.begin);
+  object["nodes"] = group.nodes();
+  object["series"] = json_of(group.operations().series(), span);
+  object["troubles"] = json_of(troubles_of(group.marks(), span.end), span);
+  json::array leaders;
+  for (const Mark& mark : group.marks()) {
+    if (mark.kind == Mark::Kind::leader && mark.at >= span.begin && mark.at <= span.end) {
+      leaders.push_back(json::array{milliseconds_from(mark.at, span.begin), mark.node});
+    }
+  }
+  object["leaders"] = std::move(leaders);
+  json::array slow;
+  for (const Notable& operation : group.slow().all()) {
+    if (operation.call >= span.begin && operation.call <= span.end) {
+      slow.push_back(json::array{milliseconds_from(operation.call, span.begin),
+                                 static_cast<double>(operation.latency_ns) * 1e-6,
+                                 name_of(operation.status),
+                                 explain(operation, group.marks(), span.begin)});
+    }
+  }
+  object["slow"] = std::move(slow);
+  return object;
+}
+
+std::string cost_text(const Row& row) {
+  if (!row.messages_per_write) {
+    return {};
+  }
+  return fmt::format(" A write costs {:.1f} messages and {:.2f} forced writes.",
+                     *row.messages_per_write, row.syncs_per_write.value_or(0));
+}
+
+std::string outage_text(const Row& row) {
+  const double writes = row.without_writes_s.value_or(0);
+  const double reads = row.without_reads_s.value_or(0);
+  if (writes == 0 && reads == 0) {
+    return "Never stood still for a quarter of a second.";
+  }
+  return fmt::format(
+      "Without writes for {:.1f} s, without reads for {:.1f} s; longest stall {:.1f} s.", writes,
+      reads, row.longest_stall_s);
+}
+
+}  // namespace
+
+std::string summary_of(const Row& row) {
+  std::string text;
+  switch (row.linearizable.verdict) {
+    case Verdict::yes:
+      text = "Every answer was right (linearizable). ";
+      break;
+    case Verdict::no:
+      text = "Answers contradict each other: something acknowledged was lost or forgotten. ";
+      break;
+    case Verdict::cannot_tell:
+      text = "Whether every answer was right cannot be told. ";
+      break;
+    case Verdict::nothing_to_judge:
+      break;
+  }
+  text += outage_text(row);
+  const std::uint64_t refused = row.aborted + row.unavailable;
+  if (refused + row.unknown > 0) {
+    text += fmt::format(" {} operations were refused, {} ended unknown.", refused, row.unknown);
+  }
+  return text + cost_text(row);
+}
+
+std::string report_json(const std::vector<Group>& groups, const std::vector<Row>& rows) {
+  json::array runs;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    runs.push_back(json_of(groups[i], rows[i]));
+  }
+  std::string text = json::serialize(json::object{{"runs", std::move(runs)}});
+  // Within a script element nothing may look like its end, or like a comment's beginning.
+  std::string safe;
+  for (const char byte : text) {
+    safe += byte == '<' ? std::string{"\\u003c"} : std::string{byte};
+  }
+  return safe;
+}
+
+std::string report_html(const std::vector<Group>& groups, const std::vector<Row>& rows) {
+  std::string page{report_page};
+  const std::size_t at = page.find(report_data_mark);
+  return page.replace(at, report_data_mark.size(), report_json(groups, rows));
+}
+
+}  // namespace kv::logs
