@@ -33,7 +33,7 @@ void Acceptor::on_prepare(Instant now, NodeId from, const Prepare& prepare, Post
       return refuse(prepare.ballot, post);
     }
     raise(prepare.ballot);
-    post.record(pack(Promised{promised_}));
+    write_down(pack(Promised{promised_}), post);
     if (post.notes(Level::debug)) {
       post.note(Level::debug, wire::LogFields{}
                                   .add("role", "acceptor")
@@ -55,24 +55,49 @@ bool Acceptor::follows_another(Instant now, const Ballot& ballot) const {
 /// P1a and P2c: what was accepted under lower numbers, so that the proposer proposes nothing else
 /// where something may be chosen. In pieces, if it is long.
 void Acceptor::tell_promise(NodeId to, const Prepare& prepare, Post& post) const {
-  Promise promise{.ballot = promised_, .from = prepare.from, .floor = floor_};
+  Promise promise{.ballot = promised_, .from = prepare.from, .floor = floor_, .lives = lives_};
+  promise.next = collect(prepare.from, promise.accepted);
+  post.send(to, pack(promise), after_memory());
+  if (options_.watch_durability) {
+    post.send(post.self(), pack(Stored{.promised = promised_, .accepted = {}}), after_memory());
+  }
+}
+
+/// What was accepted from slot `from` on; where the next piece begins, or 0 if that is all.
+Slot Acceptor::collect(Slot from, std::vector<Proposal>& accepted) const {
   std::size_t bytes = 0;
-  const Slot first = std::max(prepare.from, floor_ + 1);
-  for (Slot slot = first; slot - (floor_ + 1) < entries_.size(); slot = slot + 1) {
-    const Entry& each = entries_[slot - (floor_ + 1)];
+  const Slot base = floor_ + 1;
+  for (Slot slot = std::max(from, base); slot - base < entries_.size(); slot = slot + 1) {
+    const Entry& each = entries_[slot - base];
     if (bytes >= reply_bytes_max) {
-      promise.next = slot;
-      break;
+      return slot;
     }
     if (each.value) {
-      promise.accepted.push_back({slot, each.ballot, *each.value});
+      accepted.push_back({slot, each.ballot, *each.value});
       bytes += each.value->size();
     }
   }
-  post.send(to, pack(promise), Leaves::after_records);
-  if (options_.watch_durability) {
-    post.send(post.self(), pack(Stored{.promised = promised_, .accepted = {}}),
-              Leaves::after_records);
+  return {};
+}
+
+/// In the life of whoever asks, what it said in earlier ones is void: whatever this acceptor says
+/// from now on tells of that life, so that nobody counts both.
+void Acceptor::on_recover_ask(NodeId from, std::size_t place, const RecoverAsk& ask, Post& post) {
+  if (durable()) {
+    return;
+  }
+  if (place < lives_.size()) {
+    lives_[place] = std::max(lives_[place], ask.life);
+  }
+  RecoverTell tell{
+      .life = ask.life, .from = ask.from, .floor = floor_, .promised = promised_, .lives = lives_};
+  tell.next = collect(ask.from, tell.accepted);
+  post.send(from, pack(tell), Leaves::at_once);
+}
+
+void Acceptor::write_down(Bytes record, Post& post) const {
+  if (durable()) {
+    post.record(std::move(record));
   }
 }
 
@@ -102,12 +127,12 @@ void Acceptor::on_accept(Instant now, const Accept& accept, const Value& value, 
     // It is chosen, so this is the chosen value (P2b). The promise that lies in it is still one.
     if (accept.ballot > promised_) {
       raise(accept.ballot);
-      post.record(pack(Promised{promised_}));
+      write_down(pack(Promised{promised_}), post);
     }
   } else if (Entry& each = entry(accept.slot); each.ballot != accept.ballot) {
     raise(accept.ballot);
     each = {accept.ballot, value};
-    post.record(Bytes{record});
+    write_down(Bytes{record}, post);
     if (post.notes(Level::debug)) {
       post.note(Level::debug, wire::LogFields{}
                                   .add("role", "acceptor")
@@ -129,7 +154,7 @@ void Acceptor::flush(Post& post) {
     return;
   }
   std::ranges::sort(news_);
-  Accepted accepted{.ballot = news_of_, .slots = {}};
+  Accepted accepted{.ballot = news_of_, .slots = {}, .lives = lives_};
   Stored stored{.promised = promised_, .accepted = {}};
   for (const Slot slot : news_) {
     if (!accepted.slots.empty() && slot <= accepted.slots.back().last + 1) {
@@ -142,9 +167,9 @@ void Acceptor::flush(Post& post) {
     }
   }
   news_.clear();
-  post.send(node_of(news_of_), pack(accepted), Leaves::after_records);
+  post.send(node_of(news_of_), pack(accepted), after_memory());
   if (options_.watch_durability) {
-    post.send(post.self(), pack(stored), Leaves::after_records);
+    post.send(post.self(), pack(stored), after_memory());
   }
 }
 
@@ -196,6 +221,18 @@ void Acceptor::recover(const Accept& accept, const Value& value) {
   }
   if (Entry& each = entry(accept.slot); each.ballot < accept.ballot) {
     each = {accept.ballot, value};
+  }
+}
+
+void Acceptor::recover(const Ballot& promised, Slot floor,
+                       const std::map<Slot, Proposal>& accepted) {
+  promised_ = promised;
+  floor_ = floor;
+  entries_.clear();
+  for (const auto& [slot, proposal] : accepted) {
+    if (slot > floor_) {
+      entry(slot) = {proposal.ballot, std::make_shared<const Bytes>(proposal.value)};
+    }
   }
 }
 

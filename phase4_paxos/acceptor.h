@@ -8,8 +8,11 @@
 // forget().
 #pragma once
 
+#include <algorithm>
 #include <deque>
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/core/bytes.h"
@@ -21,18 +24,27 @@
 
 namespace kv::paxos {
 
+/// Where `node` stands in a row of members, and its place in a crash vector.
+inline std::size_t place_of(NodeId node, const std::vector<NodeId>& members) {
+  return static_cast<std::size_t>(std::ranges::find(members, node) - members.begin());
+}
+
 /// What a slot holds: shared by the roles of a replica, and never changed.
 using Value = std::shared_ptr<const Bytes>;
 
 class Acceptor {
  public:
-  explicit Acceptor(const PaxosOptions& options) : options_(options) {}
+  /// `lives` is empty if it is durable: see Lives.
+  explicit Acceptor(const PaxosOptions& options, Lives lives = {})
+      : options_(options), lives_(std::move(lives)) {}
 
   void on_prepare(Instant now, NodeId from, const Prepare& prepare, Post& post);
   /// `record` is the message: it is what gets written down.
   void on_accept(Instant now, const Accept& accept, const Value& value, ByteView record,
                  Post& post);
   void on_beat(Instant now, const Beat& beat, Post& post);
+  /// From the acceptor of members[place].
+  void on_recover_ask(NodeId from, std::size_t place, const RecoverAsk& ask, Post& post);
   /// Tells of all that was accepted since the last flush, in one message.
   void flush(Post& post);
   bool has_news() const { return !news_.empty(); }
@@ -43,6 +55,8 @@ class Acceptor {
 
   // A new life, from a snapshot and the records behind it.
   void restore(const Head& head);
+  /// From what a majority of the others remembered.
+  void recover(const Ballot& promised, Slot floor, const std::map<Slot, Proposal>& accepted);
   void recover(const Promised& promised) { raise(promised.ballot); }
   void recover(const Accept& accept, const Value& value);
 
@@ -63,8 +77,14 @@ class Acceptor {
   void raise(const Ballot& ballot);
   Entry& entry(Slot slot);
   void tell_promise(NodeId to, const Prepare& prepare, Post& post) const;
+  Slot collect(Slot from, std::vector<Proposal>& accepted) const;
+  bool durable() const { return options_.acceptor == AcceptorMemory::durable; }
+  void write_down(Bytes record, Post& post) const;
+  /// When what tells of the memory may leave.
+  Leaves after_memory() const { return durable() ? Leaves::after_records : Leaves::at_once; }
 
   const PaxosOptions& options_;
+  Lives lives_;
   Ballot promised_;
   std::deque<Entry> entries_;  // of floor_ + 1 and the slots behind it
   Slot floor_;

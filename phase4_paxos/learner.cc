@@ -37,7 +37,7 @@ void Learner::on_accept(Instant now, const Accept& accept, const Value& value, P
   leader_ = {accept.ballot.node};
   on_chosen(accept.ballot, accept.chosen);
   apply_chosen(&post);
-  seek(now, post);
+  seek(now);
 }
 
 void Learner::on_beat(Instant now, const Beat& beat, Post& post) {
@@ -45,7 +45,7 @@ void Learner::on_beat(Instant now, const Beat& beat, Post& post) {
   on_chosen(beat.ballot, beat.chosen);
   apply_chosen(&post);
   compare(beat.at, beat.checksum, post);
-  seek(now, post);
+  seek(now);
 }
 
 Learner::Place* Learner::place_of(Slot slot) {
@@ -208,13 +208,18 @@ const Bytes* Learner::value_at(Slot slot) const {
 // --- catching up ---------------------------------------------------------------------------------
 
 /// What is chosen and not here may still be on its way: for a moment nothing is asked.
-void Learner::seek(Instant now, Post&) {
+void Learner::seek(Instant now) {
   if (!lacks_something()) {
     seek_at_ = taken_ ? seek_at_ : never;
     asked_ = 0;
   } else if (seek_at_ == never) {
     seek_at_ = now + options_.learn_after;
   }
+}
+
+void Learner::reach(Instant now, Slot slot) {
+  reach_ = std::max(reach_, slot);
+  seek(now);
 }
 
 /// First the leader, then anybody.
@@ -288,7 +293,7 @@ void Learner::on_learned(Instant now, NodeId from, const Learned& learned, ByteV
     seek_at_ = now + options_.resend_after;
     post.send(from, pack(Learn{applied_ + 1}), Leaves::after_records);  // no faster than our disk
   }
-  seek(now, post);
+  seek(now);
 }
 
 // --- images --------------------------------------------------------------------------------------
@@ -352,7 +357,7 @@ void Learner::on_image_piece(Instant now, const ImagePiece& piece, ByteView body
                                .text());
     seek_at_ = never;
     apply_chosen(&post);
-    seek(now, post);
+    seek(now);
   } else if (taken_->next % (image_window / 2) == 0) {
     ask_for_pieces(now, post, Leaves::after_records);
   }

@@ -8,11 +8,13 @@
 // it. None has to be durable for safety: what a majority of acceptors has can be learned again.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/core/random.h"
@@ -47,6 +49,8 @@ class Learner {
   void on_image_ask(Instant now, NodeId from, const ImageAsk& ask, Post& post);
   void on_image_piece(Instant now, const ImagePiece& piece, ByteView body, ByteView record,
                       Post& post);
+  /// Everything up to `slot` is chosen: find it out.
+  void reach(Instant now, Slot slot);
   void tick(Instant now, Post& post);
   Instant wake_at() const;
 
@@ -107,8 +111,8 @@ class Learner {
   void apply_parcel(Slot slot, ByteView parcel, Post* post);
   void note_applied(Slot slot, Post& post) const;
   void drop_old();
-  bool lacks_something() const { return applied_ < chosen_.slot; }
-  void seek(Instant now, Post& post);
+  bool lacks_something() const { return applied_ < std::max(chosen_.slot, reach_); }
+  void seek(Instant now);
   NodeId whom_to_ask();
   void compare(Slot at, std::uint64_t checksum, Post& post);
   bool take_piece(const ImagePiece& piece, ByteView body);
@@ -129,6 +133,7 @@ class Learner {
   std::deque<Place> log_;  // of base_ and the slots behind it
   std::size_t log_bytes_ = 0;
   Chosen chosen_;
+  Slot reach_;  // also chosen, by whatever ballot
 
   Entry entry_;  // being applied; kept, with the reply, for the capacity of their strings
   Reply reply_;

@@ -14,6 +14,7 @@
 //   Refused      acceptor → proposer    I have promised more, or somebody leads already
 //   Beat         proposer → all roles   I lead; this much is chosen; confirm my ballot
 //   Confirmed    acceptor → proposer    I have promised nothing newer
+//   RecoverAsk/Tell  acceptor ↔ acceptor   I lost my memory: what do you remember?
 //   Forward      desk → proposer        commands of my clients
 //   ReadAsk/At   desk ↔ proposer        how far must I have applied to answer a read?
 //   Learn(ed)    learner ↔ learner      what was chosen in the slots that I missed?
@@ -48,6 +49,8 @@ enum class Kind : std::uint8_t {
   learned,
   image_ask,
   image_piece,
+  recover_ask,
+  recover_tell,
   // Records, pieces of snapshots, and messages to oneself.
   booted,
   promised,
@@ -81,6 +84,10 @@ struct Proposal {
   }
 };
 
+/// A crash vector: the newest life of each member's acceptor that is known, in the order of
+/// members. Only acceptors without stable storage have one; else it is empty.
+using Lives = std::vector<std::uint64_t>;
+
 /// Answers a Prepare; `from` is that of the Prepare. Says all that was accepted in slots from
 /// `from` up to `next`, or up to the end if `next` is 0: the rest is to be asked for.
 struct Promise {
@@ -90,6 +97,7 @@ struct Promise {
   Slot next;
   Slot floor;  // up to here everything is chosen, and not told: learners know it
   std::vector<Proposal> accepted;
+  Lives lives;
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
@@ -97,6 +105,7 @@ struct Promise {
     visit("next", self.next.value);
     visit("floor", self.floor.value);
     visit("accepted", self.accepted);
+    visit("lives", self.lives);
   }
 };
 
@@ -130,10 +139,12 @@ struct Accepted {
   static constexpr Kind kind = Kind::accepted;
   Ballot ballot;
   std::vector<SlotRange> slots;
+  Lives lives;
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
     visit("slots", self.slots);
+    visit("lives", self.lives);
   }
 };
 
@@ -257,6 +268,40 @@ struct ImagePiece {
     visit("image", self.image);
     visit("piece", self.piece);
     visit("from", self.from);
+  }
+};
+
+/// From an acceptor whose memory is lost, in its new life `life`.
+struct RecoverAsk {
+  static constexpr Kind kind = Kind::recover_ask;
+  std::uint64_t life = 0;
+  Slot from;  // tell what was accepted from here on
+
+  static void fields(auto& self, auto& visit) {
+    visit("life", self.life);
+    visit("from", self.from.value);
+  }
+};
+
+/// What another acceptor remembers, in pieces as a Promise has them.
+struct RecoverTell {
+  static constexpr Kind kind = Kind::recover_tell;
+  std::uint64_t life = 0;  // of who asked
+  Slot from;
+  Slot next;
+  Slot floor;
+  Ballot promised;
+  std::vector<Proposal> accepted;
+  Lives lives;
+
+  static void fields(auto& self, auto& visit) {
+    visit("life", self.life);
+    visit("from", self.from.value);
+    visit("next", self.next.value);
+    visit("floor", self.floor.value);
+    Ballot::fields(self.promised, visit);
+    visit("accepted", self.accepted);
+    visit("lives", self.lives);
   }
 };
 

@@ -76,12 +76,16 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
     case Kind::read_at:
       if (const auto read_at = unpack<ReadAt>(message)) {
         desk_.on_read_at(now, *read_at);
-        after_learning();
+        after_learning(now);
       }
       return;
+    case Kind::recover_ask:
+    case Kind::recover_tell:
+      hear_of_recovery(from, message);
+      return finish_recovery(now);
     case Kind::booted:
     case Kind::stored:
-      return hear_own(from, *kind, message);
+      return hear_own(now, from, *kind, message);
     case Kind::promised:
     case Kind::head:
     case Kind::machine:
@@ -104,7 +108,7 @@ void PaxosReplica::hear_accept(Instant now, ByteView message) {
   desk_.on_leader(now, accept->first.ballot);
   if (learner_) {
     learner_->on_accept(now, accept->first, value, post_);
-    after_learning();
+    after_learning(now);
   }
 }
 
@@ -122,7 +126,7 @@ void PaxosReplica::hear_beat(Instant now, ByteView message) {
   desk_.on_leader(now, beat->ballot);
   if (learner_) {
     learner_->on_beat(now, *beat, post_);
-    after_learning();
+    after_learning(now);
   }
 }
 
@@ -171,10 +175,31 @@ void PaxosReplica::hear_as_learner(Instant now, NodeId from, Kind kind, ByteView
       proposer_->on_learner_busy(now);
     }
   }
-  after_learning();
+  after_learning(now);
 }
 
-void PaxosReplica::hear_own(NodeId from, Kind kind, ByteView message) {
+void PaxosReplica::hear_of_recovery(NodeId from, ByteView message) {
+  if (const auto ask = unpack<RecoverAsk>(message); ask && acceptor_) {
+    acceptor_->on_recover_ask(from, place_of(from, members_), *ask, post_);
+  } else if (const auto tell = unpack<RecoverTell>(message); tell && recovery_) {
+    recovery_->on_tell(from, *tell, post_);
+  }
+}
+
+/// An acceptor that lost its memory speaks again when it knows what a majority knows, and the
+/// learner beside it stands for what nobody tells any more.
+void PaxosReplica::finish_recovery(Instant now) {
+  if (!recovery_ || !learner_ || !recovery_->complete()) {
+    return;
+  }
+  if (recovery_->floor() > learner_->applied()) {
+    return learner_->reach(now, recovery_->floor());
+  }
+  acceptor_ = recovery_->acceptor();
+  recovery_.reset();
+}
+
+void PaxosReplica::hear_own(Instant now, NodeId from, Kind kind, ByteView message) {
   if (from != self_) {
     return;
   }
@@ -184,6 +209,9 @@ void PaxosReplica::hear_own(NodeId from, Kind kind, ByteView message) {
       if (proposer_) {
         proposer_->on_booted(booted->boot);
       }
+      if (recovery_) {
+        recovery_->on_booted(now, booted->boot);
+      }
     }
   } else if (auto stored = unpack<Stored>(message)) {
     witnessed_.push_back(std::move(*stored));
@@ -191,7 +219,7 @@ void PaxosReplica::hear_own(NodeId from, Kind kind, ByteView message) {
 }
 
 /// The learner got on: clients may be waiting for it, and the others must know.
-void PaxosReplica::after_learning() {
+void PaxosReplica::after_learning(Instant now) {
   if (!learner_) {
     return;
   }
@@ -204,6 +232,7 @@ void PaxosReplica::after_learning() {
     return;
   }
   applied_ = learner_->applied();
+  finish_recovery(now);
   if (proposer_) {
     proposer_->on_applied(applied_, learner_->time(), learner_->checksum());
   }
@@ -243,6 +272,9 @@ void PaxosReplica::tick(Instant now, Effects& out) {
   if (acceptor_) {
     acceptor_->flush(post_);
   }
+  if (recovery_) {
+    recovery_->tick(now, post_);
+  }
   hear_local(now);
 }
 
@@ -254,6 +286,7 @@ Instant PaxosReplica::wake_at() const {
     return now_;
   }
   Instant at = desk_.wake_at();
+  at = recovery_ ? std::min(at, recovery_->wake_at()) : at;
   at = proposer_ ? std::min(at, proposer_->wake_at()) : at;
   return learner_ ? std::min(at, learner_->wake_at()) : at;
 }

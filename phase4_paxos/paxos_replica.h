@@ -17,6 +17,7 @@
 #include "common/kv/replica.h"
 #include "common/kv/roles.h"
 #include "phase4_paxos/acceptor.h"
+#include "phase4_paxos/acceptor_recovery.h"
 #include "phase4_paxos/desk.h"
 #include "phase4_paxos/learner.h"
 #include "phase4_paxos/options.h"
@@ -70,7 +71,9 @@ class PaxosReplica final : public Replica, public Roles {
   std::shared_ptr<Learner> new_learner();
   void restore_into(Reborn& roles, ByteView piece);
   void recover_into(Reborn& roles, ByteView record);
+  std::uint64_t next_life();
   void begin_life_of_proposer(Instant now);
+  void begin_life_of_acceptor(std::uint64_t life);
   void begin_life_of_learner(Instant now);
   void make_room_for(std::string_view role);
 
@@ -79,10 +82,13 @@ class PaxosReplica final : public Replica, public Roles {
   void hear_as_learner(Instant now, NodeId from, Kind kind, ByteView message);
   void hear_accept(Instant now, ByteView message);
   void hear_beat(Instant now, ByteView message);
-  void hear_own(NodeId from, Kind kind, ByteView message);
+  void hear_of_recovery(NodeId from, ByteView message);
+  void hear_own(Instant now, NodeId from, Kind kind, ByteView message);
+  void finish_recovery(Instant now);
   void hear_local(Instant now);
-  void after_learning();
+  void after_learning(Instant now);
   bool stopped() const { return diverged_; }
+  bool durable() const { return options_.acceptor == AcceptorMemory::durable; }
   void witness_recovered();
 
   const NodeId self_;
@@ -96,6 +102,7 @@ class PaxosReplica final : public Replica, public Roles {
 
   std::unique_ptr<Proposer> proposer_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::unique_ptr<AcceptorRecovery> recovery_;  // instead of it, until it knows what it forgot
   std::shared_ptr<Learner> learner_;
   Desk desk_;
   Reborn reborn_;  // of roles; before start() of all

@@ -11,7 +11,8 @@
 namespace kv::paxos {
 
 std::unique_ptr<Acceptor> PaxosReplica::new_acceptor() const {
-  return std::make_unique<Acceptor>(options_);
+  const bool vectors = options_.acceptor == AcceptorMemory::diskless;
+  return std::make_unique<Acceptor>(options_, vectors ? Lives(members_.size()) : Lives{});
 }
 
 std::shared_ptr<Learner> PaxosReplica::new_learner() {
@@ -31,7 +32,7 @@ void PaxosReplica::recover(ByteView record) {
 void PaxosReplica::restore_into(Reborn& roles, ByteView piece) {
   if (const auto head = unpack_with_body<Head>(piece)) {
     roles.boot = head->first.boot;
-    if (roles.acceptor) {
+    if (roles.acceptor && durable()) {
       roles.acceptor->restore(head->first);
     }
     if (roles.learner) {
@@ -50,7 +51,7 @@ void PaxosReplica::restore_into(Reborn& roles, ByteView piece) {
 void PaxosReplica::recover_into(Reborn& roles, ByteView record) {
   if (const auto accept = unpack_with_body<Accept>(record)) {
     const auto value = std::make_shared<const Bytes>(accept->second);
-    if (roles.acceptor) {
+    if (roles.acceptor && durable()) {
       roles.acceptor->recover(accept->first, value);
     }
     if (roles.learner) {
@@ -73,7 +74,7 @@ void PaxosReplica::recover_into(Reborn& roles, ByteView record) {
     check(booted.has_value());  // whoever drives us has proved its bytes
     roles.boot = std::max(roles.boot, booted->boot);
   }
-  if (roles.acceptor && roles.learner) {
+  if (roles.acceptor && roles.learner && durable()) {
     roles.acceptor->forget(Slot{roles.learner->kept_from().value - 1});
   }
 }
@@ -82,8 +83,12 @@ void PaxosReplica::start(Instant now, Effects& out) {
   now_ = now;
   post_.begin(out);
   last_boot_ = reborn_.boot;
-  acceptor_ = std::move(reborn_.acceptor);
   begin_life_of_proposer(now);
+  if (durable() || last_boot_ == 1) {  // in its first life it has nothing to remember
+    acceptor_ = std::move(reborn_.acceptor);
+  } else {
+    begin_life_of_acceptor(last_boot_);
+  }
   desk_.start(now, last_boot_);
   desk_boot_ = last_boot_;
   begin_life_of_learner(now);
@@ -92,14 +97,29 @@ void PaxosReplica::start(Instant now, Effects& out) {
 }
 
 /// The number of a life is durable before anything that carries it leaves.
-void PaxosReplica::begin_life_of_proposer(Instant now) {
+std::uint64_t PaxosReplica::next_life() {
   ++last_boot_;
   post_.record(pack(Booted{last_boot_}));
   post_.send(self_, pack(Booted{last_boot_}), Leaves::after_records);
-  proposer_ = std::make_unique<Proposer>(self_, members_, options_, last_boot_, random_.next());
+  return last_boot_;
+}
+
+void PaxosReplica::begin_life_of_proposer(Instant now) {
+  proposer_ = std::make_unique<Proposer>(self_, members_, options_, next_life(), random_.next());
   proposer_->start(now);
   if (learner_) {
     proposer_->on_applied(learner_->applied(), learner_->time(), learner_->checksum());
+  }
+}
+
+/// Of an acceptor whose memory was all that it had.
+void PaxosReplica::begin_life_of_acceptor(std::uint64_t life) {
+  acceptor_.reset();
+  recovery_.reset();
+  if (options_.acceptor == AcceptorMemory::amnesia) {
+    acceptor_ = new_acceptor();
+  } else {
+    recovery_ = std::make_unique<AcceptorRecovery>(self_, members_, options_, life);
   }
 }
 
@@ -107,11 +127,11 @@ void PaxosReplica::begin_life_of_learner(Instant now) {
   learner_ = std::move(reborn_.learner);
   learner_->start(now, desk_boot_);
   applied_ = {};
-  after_learning();
+  after_learning(now);
 }
 
 void PaxosReplica::witness_recovered() {
-  if (!options_.watch_durability) {
+  if (!options_.watch_durability || !acceptor_) {
     return;
   }
   Stored stored{.promised = acceptor_->promised(), .accepted = acceptor_->accepted_after({})};
@@ -135,7 +155,7 @@ bool PaxosReplica::plays(std::string_view role) const {
   if (role == "leader") {
     return proposer_ && proposer_->leading();
   }
-  return (role == "proposer" && proposer_) || (role == "acceptor" && acceptor_) ||
+  return (role == "proposer" && proposer_) || (role == "acceptor" && (acceptor_ || recovery_)) ||
          (role == "learner" && learner_);
 }
 
@@ -148,8 +168,12 @@ void PaxosReplica::kill_role(std::string_view role) {
   if (is_or_all(role, "proposer")) {
     proposer_.reset();
   }
-  if (is_or_all(role, "acceptor")) {
+  // Without stable storage the learner stands for what the acceptor no longer tells: who loses
+  // the one must not speak as the other.
+  const bool both = !durable() && role == "learner";
+  if (is_or_all(role, "acceptor") || both) {
     acceptor_.reset();
+    recovery_.reset();
     reborn_.acceptor.reset();
   }
   if (is_or_all(role, "learner")) {
@@ -188,8 +212,10 @@ void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) 
   if (is_or_all(role, "learner") && !learner_) {
     begin_life_of_learner(now);
   }
-  if (is_or_all(role, "acceptor") ||
-      (acceptor_ && learner_ && reborn_.acceptor && acceptor_->floor() > learner_->applied())) {
+  if (!durable() && role != "proposer") {
+    begin_life_of_acceptor(next_life());
+  } else if (is_or_all(role, "acceptor") || (acceptor_ && learner_ && reborn_.acceptor &&
+                                             acceptor_->floor() > learner_->applied())) {
     acceptor_ = std::move(reborn_.acceptor);
     witness_recovered();
   }

@@ -6,6 +6,7 @@
 #include "common/core/check.h"
 #include "common/core/quorum.h"
 #include "common/wire/logfmt.h"
+#include "phase4_paxos/acceptor.h"
 
 namespace kv::paxos {
 namespace {
@@ -84,8 +85,9 @@ void Proposer::on_promise(Instant now, NodeId from, const Promise& promise, Post
     return;
   }
   const auto i = static_cast<std::size_t>(std::countr_zero(bit(from)));
-  if (i >= members_.size() || (promised_ >> i & 1) != 0 || promise.from != ask_from_[i]) {
-    return;  // a stranger, or said before
+  if (i >= members_.size() || !counts(from, promise.lives) || (promised_ >> i & 1) != 0 ||
+      promise.from != ask_from_[i]) {
+    return;  // a stranger, of an earlier life, or said before
   }
   adopt(promise);
   confirmed_at_[i] = now;
@@ -104,6 +106,38 @@ void Proposer::on_promise(Instant now, NodeId from, const Promise& promise, Post
         self_,
         pack(Prepare{ballot_, ask_from_[static_cast<std::size_t>(std::countr_zero(bit(self_)))]}),
         Leaves::at_once);
+  }
+}
+
+/// Whether what `from` says counts. Replies count together only if they are crash-consistent: if
+/// none tells of a newer life of another who replied (Michael et al., Recovering Shared Objects
+/// Without Stable Storage, DISC 2017). What an acceptor said in a life that is over is forgotten.
+bool Proposer::counts(NodeId from, const Lives& lives) {
+  if (lives.empty()) {
+    return true;
+  }
+  if (lives.size() != members_.size()) {
+    return false;
+  }
+  lives_.resize(members_.size());
+  for (std::size_t i = 0; i < lives.size(); ++i) {
+    if (lives[i] > lives_[i]) {
+      lives_[i] = lives[i];
+      discount(i);
+    }
+  }
+  const std::size_t place = place_of(from, members_);
+  return lives[place] == lives_[place];
+}
+
+void Proposer::discount(std::size_t place) {
+  const Members who = Members{1} << place;
+  for (Open& open : open_) {
+    open.accepted &= ~who;
+  }
+  if (stage_ == Stage::preparing) {
+    promised_ &= ~who;
+    ask_from_[place] = from_;
   }
 }
 
@@ -243,7 +277,8 @@ void Proposer::propose(Instant now, ByteView value, Members wanted, Post& post) 
 void Proposer::on_accepted(Instant now, NodeId from, const Accepted& accepted, Post& post) {
   now_ = now;
   const Members who = bit(from);
-  if (stage_ != Stage::leading || accepted.ballot != ballot_ || who == 0) {
+  if (stage_ != Stage::leading || accepted.ballot != ballot_ || who == 0 ||
+      !counts(from, accepted.lives)) {
     return;
   }
   confirmed_at_[static_cast<std::size_t>(std::countr_zero(who))] = now;

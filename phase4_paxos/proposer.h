@@ -87,7 +87,8 @@ class Proposer {
   void prepare(Instant now, Post& post);
   void ask_for_promises(Post& post);
   void adopt(const Promise& promise);
-  bool has_promises() const;
+  bool counts(NodeId from, const Lives& lives);
+  void discount(std::size_t place);
   void lead(Instant now, Post& post);
   void follow(Instant now, const char* why, Post& post);
 
@@ -128,6 +129,7 @@ class Proposer {
 
   // preparing and leading
   Ballot ballot_;
+  Lives lives_;                 // of acceptors, as far as was heard; empty: they are durable
   Members promised_ = 0;        // all of it was told
   std::vector<Slot> ask_from_;  // of each member: where its Promise goes on
   bool own_asked_ = false;

@@ -1,5 +1,7 @@
 // phase4_sim: replicas under Multi-Paxos in the simulator.
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "common/host/flags.h"
 #include "common/sim/protocol.h"
@@ -37,8 +39,9 @@ class PaxosProtocol final : public sim::Protocol {
     return std::nullopt;
   }
 
+  /// Without stable storage a cluster may rightly have stopped: more died than it can stand.
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return up >= nodes / 2 + 1;
+    return options_.acceptor == paxos::AcceptorMemory::durable && up >= nodes / 2 + 1;
   }
 
  private:
@@ -53,11 +56,20 @@ int main(int argc, char** argv) {
   host::Flags flags{"phase4_sim", "Runs replicas under Multi-Paxos in the simulator."};
   sim::RunnerOptions options{.program = argv[0]};
   sim::add_runner_flags(flags, options);
+  std::string memory = "durable";
+  flags.add_choice("--acceptor", memory, {"durable", "diskless", "amnesia", "ask-majority"},
+                   "what an acceptor knows after a crash; amnesia and ask-majority are UNSAFE, and "
+                   "here to be shown failing");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
   paxos::PaxosOptions paxos;
-  paxos.watch_durability = true;
+  paxos.acceptor = memory == "durable"    ? paxos::AcceptorMemory::durable
+                   : memory == "diskless" ? paxos::AcceptorMemory::diskless
+                   : memory == "amnesia"  ? paxos::AcceptorMemory::amnesia
+                                          : paxos::AcceptorMemory::ask_majority;
+  paxos.watch_durability = paxos.acceptor == paxos::AcceptorMemory::durable;
+  options.program += memory == "durable" ? "" : " --acceptor " + memory;
   // Little is kept, so that images are lent in every other run.
   paxos.log_slots_max = 64;
   paxos.note_level = options.log.empty() ? Level::error : Level::debug;

@@ -1,0 +1,90 @@
+#include "phase4_paxos/acceptor_recovery.h"
+
+#include <algorithm>
+
+#include "common/core/quorum.h"
+
+namespace kv::paxos {
+
+AcceptorRecovery::AcceptorRecovery(NodeId self, const std::vector<NodeId>& members,
+                                   const PaxosOptions& options, std::uint64_t life)
+    : self_(self), members_(members), options_(options), life_(life), told_(members.size()) {
+  if (options.acceptor == AcceptorMemory::diskless) {
+    lives_.resize(members.size());
+    lives_[place_of(self, members)] = life;
+  }
+}
+
+void AcceptorRecovery::on_booted(Instant now, std::uint64_t boot) {
+  if (!booted_ && boot == life_) {
+    booted_ = true;
+    ask_at_ = now;
+  }
+}
+
+void AcceptorRecovery::tick(Instant now, Post& post) {
+  if (!booted_ || now < ask_at_) {
+    return;
+  }
+  ask_at_ = now + options_.resend_after;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (members_[i] != self_ && !told_[i].complete) {
+      post.send(members_[i], pack(RecoverAsk{life_, told_[i].next}), Leaves::at_once);
+    }
+  }
+}
+
+void AcceptorRecovery::on_tell(NodeId from, const RecoverTell& tell, Post& post) {
+  const std::size_t place = place_of(from, members_);
+  if (tell.life != life_ || tell.lives.size() != lives_.size()) {
+    return;
+  }
+  merge(tell.lives);
+  if (!lives_.empty() && tell.lives[place] < lives_[place]) {
+    return;  // it has died since
+  }
+  Told& told = told_[place];
+  if (told.complete || tell.from != told.next) {
+    return;
+  }
+  told.life = lives_.empty() ? 0 : tell.lives[place];
+  promised_ = std::max(promised_, tell.promised);
+  floor_ = std::max(floor_, tell.floor);
+  for (const Proposal& proposal : tell.accepted) {
+    Proposal& best = accepted_[proposal.slot];
+    if (best.ballot < proposal.ballot) {
+      best = proposal;
+    }
+  }
+  told.complete = tell.next <= tell.from;
+  if (!told.complete) {
+    told.next = tell.next;
+    post.send(from, pack(RecoverAsk{life_, told.next}), Leaves::at_once);
+  }
+}
+
+/// What somebody told in a life that is over does not count. (That it was taken in does no harm:
+/// to know more than one must is safe.)
+void AcceptorRecovery::merge(const Lives& lives) {
+  for (std::size_t i = 0; i < lives.size(); ++i) {
+    if (lives[i] > lives_[i]) {
+      lives_[i] = lives[i];
+      if (told_[i].life < lives[i]) {
+        told_[i] = {};
+      }
+    }
+  }
+}
+
+bool AcceptorRecovery::complete() const {
+  const auto complete = std::ranges::count(told_, true, &Told::complete);
+  return static_cast<std::size_t>(complete) >= majority(members_.size());
+}
+
+std::unique_ptr<Acceptor> AcceptorRecovery::acceptor() const {
+  auto acceptor = std::make_unique<Acceptor>(options_, lives_);
+  acceptor->recover(promised_, floor_, accepted_);
+  return acceptor;
+}
+
+}  // namespace kv::paxos
