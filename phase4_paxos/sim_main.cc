@@ -60,6 +60,8 @@ int main(int argc, char** argv) {
   flags.add_choice("--acceptor", memory, {"durable", "diskless", "amnesia", "ask-majority"},
                    "what an acceptor knows after a crash; amnesia and ask-majority are UNSAFE, and "
                    "here to be shown failing");
+  bool hasty = false;
+  flags.add_switch("--hasty", hasty, "time-outs as short as the network's delays: proposers duel");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
@@ -69,6 +71,13 @@ int main(int argc, char** argv) {
                    : memory == "amnesia"  ? paxos::AcceptorMemory::amnesia
                                           : paxos::AcceptorMemory::ask_majority;
   paxos.watch_durability = paxos.acceptor == paxos::AcceptorMemory::durable;
+  if (hasty) {
+    paxos.election_min = std::chrono::milliseconds{20};
+    paxos.election_max = std::chrono::milliseconds{90};
+    paxos.beat_every = std::chrono::milliseconds{16};
+    paxos.resend_after = std::chrono::milliseconds{10};
+    options.program += " --hasty";
+  }
   options.program += memory == "durable" ? "" : " --acceptor " + memory;
   // Little is kept, so that images are lent in every other run.
   paxos.log_slots_max = 64;
