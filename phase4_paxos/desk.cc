@@ -67,6 +67,10 @@ void Desk::gather(Instant now, RequestId id, const Command& command) {
 
 void Desk::on_leader(Instant now, const Ballot& ballot) {
   now_ = now;
+  if (ballot < leader_) {
+    return;
+  }
+  heard_at_ = now;
   if (ballot > leader_) {
     leader_is_new_ = waits();
     leader_ = ballot;

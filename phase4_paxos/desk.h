@@ -35,6 +35,10 @@ class Desk {
 
   void request(Instant now, RequestId id, const Command& command, Post& post);
   void on_leader(Instant now, const Ballot& ballot);
+  /// Whether a leader was heard lately.
+  bool has_leader(Instant now) const {
+    return leader_.node != 0 && now - heard_at_ < options_.election_max;
+  }
   void on_read_at(Instant now, const ReadAt& read_at);
   /// The learner has applied something, or was born again.
   void on_applied(Learner& learner, Post& post);
@@ -96,6 +100,7 @@ class Desk {
   bool booted_ = false;
   Instant now_{};
   Ballot leader_;
+  Instant heard_at_{};
   bool leader_is_new_ = false;
 
   std::deque<Gathered> gathered_;

@@ -37,7 +37,7 @@ struct PaxosOptions {
   Duration image_patience = std::chrono::seconds{5};
 
   /// Proposed and not chosen: at most this many slots. Few, so that commands gather meanwhile.
-  std::size_t pipeline_slots = 4;
+  std::uint64_t pipeline_slots = 4;
   /// A slot takes parcels until it holds this many bytes.
   std::size_t slot_bytes = 256 * 1024;
   /// A desk closes a parcel at this many bytes.

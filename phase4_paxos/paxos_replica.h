@@ -56,6 +56,10 @@ class PaxosReplica final : public Replica, public Roles {
   const Acceptor* acceptor() const { return acceptor_.get(); }
   const Learner* learner() const { return learner_.get(); }
   NodeId self() const { return self_; }
+  Slot applied() const { return applied_; }
+  /// Whether a write could succeed, as far as this replica knows: somebody leads, and it can
+  /// answer.
+  bool serves() const { return !stopped() && learner_ && desk_.has_leader(now_); }
   /// With options.watch_durability: all that became durable in this life, in order.
   const std::vector<Stored>& witnessed() const { return witnessed_; }
 

@@ -1,0 +1,68 @@
+// phase4_server: a replica of the store under Multi-Paxos, behind the front door and RPC.
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "phase2_rpc/replica_server.h"
+#include "phase4_paxos/paxos_replica.h"
+
+namespace {
+
+using namespace kv;
+
+const paxos::PaxosReplica& paxos_of(const Replica& replica) {
+  return static_cast<const paxos::PaxosReplica&>(replica);
+}
+
+struct Settings {
+  paxos::PaxosOptions paxos;
+  std::string memory = "durable";
+};
+
+void add_flags(host::Flags& flags, Settings& settings) {
+  flags.add_choice("--acceptor", settings.memory, {"durable", "diskless"},
+                   "what an acceptor knows after a crash: what it wrote down before it spoke, or "
+                   "what a majority of the others tells it (crash vectors)");
+  flags.add("--election-min", settings.paxos.election_min,
+            "a proposer that heard no leader for this long, or a little longer, runs for it");
+  flags.add("--election-max", settings.paxos.election_max, "how much longer at most, in all");
+  flags.add("--beat", settings.paxos.beat_every, "how often a leader that is idle says so");
+  flags.add("--pipeline", settings.paxos.pipeline_slots, {.least = 1, .most = 1024},
+            "slots that are proposed and not yet chosen; commands gather meanwhile");
+  flags.finally([&settings]() -> std::string {
+    settings.paxos.acceptor = settings.memory == "durable" ? paxos::AcceptorMemory::durable
+                                                           : paxos::AcceptorMemory::diskless;
+    if (settings.paxos.election_max < settings.paxos.election_min ||
+        settings.paxos.election_min <= 2 * settings.paxos.beat_every) {
+      return "--election-min must be more than two --beat and not above --election-max";
+    }
+    return {};
+  });
+}
+
+std::unique_ptr<Replica> make(const rpc::ReplicaSettings& given, paxos::PaxosOptions options) {
+  options.seed = given.seed;
+  options.note_level = given.note_level;
+  return std::make_unique<paxos::PaxosReplica>(given.self, given.nodes, options);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  return rpc::run_replica_server(
+      {.name = "phase4_server",
+       .purpose = "A replica of a key-value store, by Multi-Paxos.",
+       .phase = host::Phase::paxos,
+       .add_flags = [&](host::Flags& flags) { add_flags(flags, settings); },
+       .make = [&](const rpc::ReplicaSettings& given) { return make(given, settings.paxos); },
+       .roles = {"proposer", "acceptor", "learner"},
+       .gauges = {{"paxos_leads", "1 if a majority has promised this replica's ballot",
+                   [](const Replica& replica) { return paxos_of(replica).plays("leader"); }},
+                  {"paxos_slot_applied", "the last slot that this replica has applied",
+                   [](const Replica& replica) {
+                     return static_cast<double>(paxos_of(replica).applied().value);
+                   }}},
+       .serving = [](const Replica& replica) { return paxos_of(replica).serves(); }},
+      argc, argv);
+}
