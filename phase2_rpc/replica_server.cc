@@ -305,6 +305,7 @@ int run_replica_server(const ReplicaProgram& program, int argc, char** argv) {
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
+  host::open_standard_descriptors();
   const host::EndSignals ends;
   host::raise_descriptor_limit();
   std::string why;
@@ -313,11 +314,14 @@ int run_replica_server(const ReplicaProgram& program, int argc, char** argv) {
     std::fprintf(stderr, "%s: %s\n", program.name.c_str(), why.c_str());
     return 1;
   }
-  std::printf("%s\n", server->ready_line().c_str());
-  std::fflush(stdout);
-  ends.wait();
+  const bool told = host::say_ready(server->ready_line(), why);
+  if (told) {
+    ends.wait();
+  } else {
+    std::fprintf(stderr, "%s: %s\n", program.name.c_str(), why.c_str());
+  }
   server->stop();
-  return 0;
+  return told ? 0 : 1;
 }
 
 }  // namespace kv::rpc

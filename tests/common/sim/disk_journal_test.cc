@@ -97,7 +97,7 @@ BOOST_AUTO_TEST_CASE(a_lost_record_is_noticed_whatever_the_reader_says) {
 BOOST_AUTO_TEST_CASE(a_damaged_newest_snapshot_falls_back_to_the_one_before) {
   sim::Disk disk;
   sim::DiskSnapshots snapshots{disk};
-  for (const std::uint64_t record : {10, 20, 30}) {
+  for (const std::uint64_t record : {10U, 20U, 30U}) {
     snapshots.begin(record);
     snapshots.add("piece " + std::to_string(record));
     snapshots.seal();
