@@ -196,7 +196,8 @@ Json report(const Plan& plan, const Outcome& outcome) {
   json.add("not_started", outcome.not_started).add("unsolicited", outcome.unsolicited);
   json.add("retransmissions", outcome.retransmissions).add("reconnects", outcome.reconnects);
   json.add("aborted", outcome.aborted).add("unavailable", outcome.unavailable);
-  json.add("unknown", outcome.unknown);
+  json.add("unknown", outcome.unknown).add("read_back", outcome.read_back);
+  json.add("read_back_failed", outcome.read_back_failed);
   return std::move(json.add("generator_busy", outcome.busy));
 }
 

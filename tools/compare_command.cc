@@ -7,6 +7,7 @@
 
 #include "common/host/flags.h"
 #include "tools/compare_table.h"
+#include "tools/log_files.h"
 #include "tools/report.h"
 
 namespace kv::tools {
@@ -15,24 +16,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int exit_nothing = 1;
-
-bool is_ours(const fs::path& path) {
-  return path.extension() == ".log" || path.extension() == ".jsonl";
-}
-
-/// In the order of their names, so that the same logs make the same report.
-std::vector<std::string> files_in(const fs::path& folder) {
-  std::vector<std::string> files;
-  std::error_code failure;
-  for (fs::recursive_directory_iterator entry{folder, failure}; !failure && entry != fs::end(entry);
-       entry.increment(failure)) {
-    if (entry->is_regular_file(failure) && is_ours(entry->path())) {
-      files.push_back(entry->path());
-    }
-  }
-  std::ranges::sort(files);
-  return files;
-}
 
 std::vector<fs::path> runs_in(const std::string& folder) {
   std::vector<fs::path> runs;
@@ -71,7 +54,7 @@ bool read_groups(const std::vector<std::string>& folders, std::vector<logs::Grou
     }
     for (const fs::path& run : runs_in(folder)) {
       logs::Group group{name_of(run)};
-      for (const std::string& file : files_in(run)) {
+      for (const std::string& file : logs::files_in(run)) {
         if (!group.read(file, why)) {
           return false;
         }

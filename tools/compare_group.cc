@@ -1,7 +1,6 @@
 #include "tools/compare_group.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -9,8 +8,11 @@
 namespace kv::logs {
 namespace {
 
-/// Who begins to campaign, in Raft and in Paxos: an election or a ballot each.
-constexpr std::array campaigns{std::string_view{"candidate"}, std::string_view{"campaign"}};
+/// Whether somebody begins to campaign: an election of Raft, a ballot of Paxos.
+bool is_campaign(std::string_view event, std::string_view fields) {
+  return event == "candidate" ||
+         (event == "prepare" && find_field(fields, "role").value_or("") == "proposer");
+}
 
 /// What one clock's microsecond may hide, in either direction.
 constexpr std::chrono::microseconds clock_grain{2};
@@ -82,7 +84,7 @@ void Group::end_file() {
     const sim::Operation& operation = open.operation;
     const auto call =
         std::chrono::duration_cast<std::chrono::microseconds>(operation.call.time_since_epoch());
-    add_clients({.verb = operation.verb, .call = call.count(), .end = std::nullopt}, operation);
+    add_clients({.verb = operation.verb, .call = call.count(), .end = std::nullopt}, operation, op);
     hold(std::move(open.operation), open.known);
   }
   open_.clear();
@@ -210,7 +212,7 @@ void Group::client_answer(Micros at, std::string_view fields) {
                .call = call.count(),
                .end = at,
                .latency_ns = us * 1000},
-              operation);
+              operation, op);
   if (judge_sources_ == 0) {
     judge_sources_ = 1;
   }
@@ -230,7 +232,7 @@ void Group::server_line(Micros at, std::uint32_t node, std::string_view event,
     totals_line(node, fields);
   } else if (event == "leader") {
     mark({.at = at, .kind = Mark::Kind::leader, .node = node, .what = "leads"});
-  } else if (std::ranges::find(campaigns, event) != campaigns.end()) {
+  } else if (is_campaign(event, fields)) {
     ++elections_;
   }
 }
@@ -355,10 +357,10 @@ void Group::history_line(std::string_view text) {
   if (operation.returned != sim::never_returned) {
     operation.returned += wall;
   }
-  add_history(operation);
+  add_history(operation, json_word(text, "\"id\":\"", true));
 }
 
-void Group::add_history(const sim::Operation& operation) {
+void Group::add_history(const sim::Operation& operation, std::string_view id) {
   const auto micros = [](sim::HistoryTime time) {
     return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
   };
@@ -368,14 +370,15 @@ void Group::add_history(const sim::Operation& operation) {
     finished.end = micros(operation.returned);
     finished.latency_ns = static_cast<std::uint64_t>((operation.returned - operation.call).count());
   }
-  add_clients(finished, operation);
+  add_clients(finished, operation, id);
 }
 
-void Group::add_clients(const Finished& finished, const sim::Operation& operation) {
+void Group::add_clients(const Finished& finished, const sim::Operation& operation,
+                        std::string_view id) {
   clients_.add(finished);
   if (slow_.wants(finished)) {
     slow_.show(finished, std::string{name_of(operation.verb)} + " " + operation.key,
-               operation.client);
+               std::string{id}, operation.client);
   }
 }
 
@@ -394,7 +397,7 @@ bool Group::quick_operation(std::string_view text) {
   if (const auto returned = json_number(text, "\"return\":")) {
     operation.returned = sim::HistoryTime{std::chrono::nanoseconds{*returned + wall_ns_}};
   }
-  add_history(operation);
+  add_history(operation, json_word(text, "\"id\":\"", true));
   return true;
 }
 

@@ -87,8 +87,8 @@ class Group {
   void mark(Mark mark);
   void history_line(std::string_view text);
   bool quick_operation(std::string_view text);
-  void add_history(const sim::Operation& operation);
-  void add_clients(const Finished& finished, const sim::Operation& operation);
+  void add_history(const sim::Operation& operation, std::string_view id);
+  void add_clients(const Finished& finished, const sim::Operation& operation, std::string_view id);
   void end_file();
   void hold(sim::Operation operation, bool known);
 

@@ -21,8 +21,11 @@ struct Outcome {
   std::uint64_t aborted = 0;      // certainly not done
   std::uint64_t unavailable = 0;  // not done
   std::uint64_t unknown = 0;      // nobody knows
-  double seconds = 0;             // from the first request to the last answer
-  double busy = 0;  // share of one core that the generator itself used: near 1, it is the limit
+  // Of a recorded run's end, and of nothing above: keys read at a target.
+  std::uint64_t read_back = 0;
+  std::uint64_t read_back_failed = 0;
+  double seconds = 0;  // from the first request to the last answer
+  double busy = 0;     // share of one core that the generator itself used: near 1, it is the limit
   Histogram latency;
   std::string first_error;  // for people
 

@@ -75,15 +75,19 @@ bool HistoryFile::open(const std::string& path, std::string& why) {
   return file_ != nullptr;
 }
 
-void HistoryFile::add(const sim::Operation& operation) {
+void HistoryFile::add(const sim::Operation& operation, const std::string& id) {
   sim::append_json(pending_, operation);
+  std::string more;
+  if (!id.empty()) {
+    more += ",\"id\":\"" + id + "\"";
+  }
   if (first_) {
     const auto wall = std::chrono::system_clock::now().time_since_epoch();
     const Nanoseconds offset = wall - Clock::now().time_since_epoch();
-    const std::string member = ",\"wall_ns\":" + std::to_string(offset.count());
-    pending_.insert(pending_.size() - std::string_view{"}\n"}.size(), member);
+    more += ",\"wall_ns\":" + std::to_string(offset.count());
     first_ = false;
   }
+  pending_.insert(pending_.size() - std::string_view{"}\n"}.size(), more);
   if (pending_.size() >= history_piece_bytes) {
     flush();
   }
@@ -172,7 +176,6 @@ void RecordLoad::play(const Pacer::Plan& pace) {
 void RecordLoad::read_back() {
   const std::uint64_t all = mix_.keys * addresses_.size();
   std::uint64_t next = 0;
-  const Histogram latency = outcome_.latency;
   loop(
       [&](Client& client, Moment now) {
         if (next == all) {
@@ -190,7 +193,6 @@ void RecordLoad::read_back() {
         return true;
       },
       [&] { return next < all; });
-  outcome_.latency = latency;  // of the run alone
 }
 
 /// Gives work to whoever is idle while there is more, and waits until all of it is over.
@@ -374,7 +376,7 @@ void RecordLoad::pause(Client& client, Moment now) {
 }
 
 void RecordLoad::finish(Client& client, Moment now) {
-  history_.add(client.trial.end(history_time(now)));
+  history_.add(client.trial.end(history_time(now)), client.trial.id());
   count(client, now);
   last_end_ = now;
   --busy_;
@@ -387,6 +389,11 @@ void RecordLoad::finish(Client& client, Moment now) {
 }
 
 void RecordLoad::count(const Client& client, Moment now) {
+  if (client.stays) {
+    ++outcome_.read_back;
+    outcome_.read_back_failed += client.trial.result() > Status::conflict ? 1 : 0;
+    return;
+  }
   switch (client.trial.result()) {
     case Status::ok:
     case Status::not_found:

@@ -19,13 +19,13 @@
 
 namespace kv::load {
 
-/// The history as a file of JSON lines, in pieces. The first line also has "wall_ns": what the
-/// operations' clock read when it read 0 was that many nanoseconds after 1970.
+/// The history as a file of JSON lines, in pieces. Each also has the operation's "id", if it has
+/// one; the first has "wall_ns": the operations' clock was 0 so many nanoseconds after 1970.
 class HistoryFile {
  public:
   /// False, and a reason in `why`, if it cannot be written.
   bool open(const std::string& path, std::string& why);
-  void add(const sim::Operation& operation);
+  void add(const sim::Operation& operation, const std::string& id);
   /// False if some of it could not be written.
   bool close();
 

@@ -63,6 +63,12 @@ bool Trial::is_mine(const wire::LineAnswer& answer) const {
   return answer.origin.client == origin_.client && answer.origin.sequence == origin_.sequence;
 }
 
+std::string Trial::id() const {
+  std::string id;
+  wire::append_origin(id, origin_);
+  return id;
+}
+
 Trial::Next Trial::answered(const wire::LineAnswer& answer) {
   switch (answer.reply.status) {
     case Status::ok:

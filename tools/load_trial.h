@@ -54,7 +54,8 @@ class Trial {
   /// After over, or give_up(). `now` is when that was; unknown ones have no return.
   const sim::Operation& end(sim::HistoryTime now);
 
-  bool settled() const { return settled_; }
+  /// As it stands in the request line and in the logs; empty without IDs.
+  std::string id() const;
   Status result() const { return operation_.result; }
 
  private:

@@ -75,8 +75,10 @@ bool SlowOperations::wants(const Finished& finished) const {
   return slowest_.size() < slowest_max || finished.latency_ns > slowest_.front().latency_ns;
 }
 
-void SlowOperations::show(const Finished& finished, std::string what, std::uint64_t client) {
+void SlowOperations::show(const Finished& finished, std::string what, std::string op,
+                          std::uint64_t client) {
   Notable notable{.what = std::move(what),
+                  .op = std::move(op),
                   .client = client,
                   .status = finished.status,
                   .call = finished.call,
@@ -169,6 +171,9 @@ std::string explain(const Notable& operation, const std::vector<Mark>& marks, Mi
   }
   if (!any && ended && operation.latency_ns > 50'000'000) {
     text += " The logs tell of no fault in that time: look for a slow disk or a busy machine.";
+  }
+  if (!operation.op.empty()) {
+    text += " Its ID is " + operation.op + ".";
   }
   return text;
 }

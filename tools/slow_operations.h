@@ -21,6 +21,7 @@ struct Mark {
 
 struct Notable {
   std::string what;  // "put k3"
+  std::string op;    // its ID; empty: it has none
   std::uint64_t client = 0;
   Status status = Status::unknown;
   Micros call = 0;
@@ -36,7 +37,7 @@ class SlowOperations {
 
   /// Whether show() would keep an operation like this: cheap, and mostly no.
   bool wants(const Finished& finished) const;
-  void show(const Finished& finished, std::string what, std::uint64_t client);
+  void show(const Finished& finished, std::string what, std::string op, std::uint64_t client);
 
   /// By their calls.
   std::vector<Notable> all() const;

@@ -138,8 +138,11 @@ BOOST_AUTO_TEST_CASE(totals_are_added_over_replicas_and_over_their_lives) {
   totals(1, 2000, 20, 2000, 5);
   totals(1, 3000, 4, 100, 1);  // another life
   totals(2, 1000, 6, 300, 2);
-  logs.log("phase4_paxos/logs/server-2.log", 1500, "phase=4 node=2 event=campaign ballot=1.2");
-  logs.log("phase4_paxos/logs/server-2.log", 1600, "phase=4 node=2 event=campaign ballot=2.2");
+  logs.log("phase4_paxos/logs/server-2.log", 1500,
+           "phase=4 node=2 role=proposer event=prepare ballot=1.2");
+  logs.log("phase4_paxos/logs/server-2.log", 1600, "phase=4 node=2 event=candidate term=2");
+  logs.log("phase4_paxos/logs/server-2.log", 1700,
+           "phase=4 node=2 role=participant event=prepare txn=1");
   const Row row = logs.rows().at(0);
   is_exactly(*row.messages_per_write, (20 + 4 + 6) / 2.0);
   is_exactly(*row.bytes_per_write, (2000 + 100 + 300) / 2.0);

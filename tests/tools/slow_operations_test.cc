@@ -48,6 +48,9 @@ BOOST_AUTO_TEST_CASE(what_happened_while_it_waited_is_told_in_order) {
 BOOST_AUTO_TEST_CASE(a_slow_one_without_a_fault_says_so) {
   BOOST_TEST(has(explain(put(5, 5.1), {}, zero), "The logs tell of no fault in that time"));
   BOOST_TEST(!has(explain(put(5, 5.01), {}, zero), "no fault"));
+  Notable named = put(5, 5.01);
+  named.op = "c.7";
+  BOOST_TEST(explain(named, {}, zero).ends_with(" Its ID is c.7."));
 }
 
 BOOST_AUTO_TEST_CASE(an_unknown_one_is_not_said_to_have_taken_any_time) {
@@ -84,7 +87,7 @@ BOOST_AUTO_TEST_CASE(the_slowest_are_kept_and_the_first_that_failed) {
                             .end = static_cast<Micros>(i),
                             .latency_ns = i * 7919 % 1000};
     if (slow.wants(finished)) {
-      slow.show(finished, std::to_string(i), 1);
+      slow.show(finished, std::to_string(i), "", 1);
     }
   }
   const std::vector<Notable> all = slow.all();
