@@ -356,7 +356,9 @@ void Coordinator::send_answer(Asker asker, Reply reply, Effects& out) {
   if (asker.node == self_) {
     out.answers.push_back({{asker.number}, std::move(reply)});
   } else {
-    outbox_.reply(asker.node, {.number = asker.number, .taken = true, .reply = std::move(reply)});
+    outbox_.reply(
+        asker.node,
+        {.to_boot = asker.boot, .number = asker.number, .taken = true, .reply = std::move(reply)});
   }
 }
 

@@ -35,6 +35,7 @@ namespace kv::two_phase {
 struct Asker {
   NodeId node;
   std::uint64_t number = 0;  // a RequestId, or the forward's
+  std::uint64_t boot = 0;    // the forward's: of the life that numbered it
 };
 
 class Coordinator {

@@ -37,7 +37,7 @@ void Forwards::send_copy(Waiting& waiting) {
                                .command = waiting.command});
 }
 
-void Forwards::on_reply(Instant, NodeId from, const ForwardReply& reply, Effects& out) {
+void Forwards::on_reply(NodeId from, const ForwardReply& reply, Effects& out) {
   const auto copy = copies_.find(reply.number);
   if (copy == copies_.end()) {
     return;
@@ -82,7 +82,8 @@ bool Forwards::accept(NodeId from, std::uint64_t from_boot, std::uint64_t boot,
     return false;
   }
   if (forward.to_boot != boot) {
-    outbox_.reply(from, {.number = forward.number, .taken = false, .reply = {}});
+    outbox_.reply(from,
+                  {.to_boot = from_boot, .number = forward.number, .taken = false, .reply = {}});
     return false;
   }
   if (forward.oldest > seen.oldest) {

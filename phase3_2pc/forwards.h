@@ -31,7 +31,7 @@ class Forwards {
 
   /// Exactly one answer follows, unless the process ends.
   void forward(Instant now, RequestId id, const Command& command, NodeId to, Effects& out);
-  void on_reply(Instant now, NodeId from, const ForwardReply& reply, Effects& out);
+  void on_reply(NodeId from, const ForwardReply& reply, Effects& out);
   /// Whether this copy is new and for this life: only then it is to be done.
   bool accept(NodeId from, std::uint64_t from_boot, std::uint64_t boot, const Forward& forward);
   void on_header(NodeId from, const Header& header);

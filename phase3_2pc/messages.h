@@ -171,11 +171,13 @@ struct Forward {
 };
 
 struct ForwardReply {
+  std::uint64_t to_boot = 0;  // the life that numbered the copy: another counts anew
   std::uint64_t number = 0;
   bool taken = false;  // false: this copy was not looked at, whatever happened to others
   Reply reply;
 
   static void fields(auto& self, auto& visit) {
+    visit("to_boot", self.to_boot);
     visit("number", self.number);
     visit("taken", self.taken);
     visit("reply", self.reply);

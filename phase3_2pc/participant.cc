@@ -277,7 +277,7 @@ void Participant::plan_ask(Instant now, Held& held) {
 void Participant::ask(Instant now, Held& held, Effects& out) {
   const TxnId txn = held.transaction.id;
   const unsigned asked = held.asked++;
-  if (asked > 8 && asked % 8 != 0) {
+  if (asked > 8 && asked % 8 != asks_before_doubt) {
     return;  // ever more rarely
   }
   outbox_.inquire(txn.coordinator, txn);
@@ -290,6 +290,9 @@ void Participant::ask(Instant now, Held& held, Effects& out) {
     }
   }
   in_doubt_ += asked == asks_before_doubt ? 1 : 0;
+  if (asked % 8 != asks_before_doubt) {
+    return;
+  }
   note(out, options_.note_level, Level::warn, role, "in_doubt", [&](wire::LogFields& fields) {
     add_op(fields, held.transaction.origin);
     add_txn(fields, txn);
@@ -382,8 +385,8 @@ void Participant::serve_readers(const std::vector<std::string>& keys, Effects& o
   }
   for (const std::string& key : keys) {
     const auto found = readers_.find(key);
-    if (found == readers_.end()) {
-      continue;
+    if (found == readers_.end() || locks_.prepared(key)) {
+      continue;  // whoever let go only waited for it
     }
     for (const Reader& reader : found->second) {
       state_.read(reader.command, out.answers.emplace_back(reader.id).reply);

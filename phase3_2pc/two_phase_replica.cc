@@ -137,12 +137,14 @@ void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView
       return each<Forward>(now, from, body, [&](const Header& head, const Forward& forward) {
         if (alive_.coordinator && changes_something(forward.command.verb) &&
             forwards_.accept(from, head.boot, coordinator_.boot(), forward)) {
-          coordinator_.submit(now, {from, forward.number}, forward.command, out);
+          coordinator_.submit(now, {from, forward.number, head.boot}, forward.command, out);
         }
       });
     case MessageKind::forward_reply:
       return each<ForwardReply>(now, from, body, [&](const Header&, const ForwardReply& reply) {
-        forwards_.on_reply(now, from, reply, out);
+        if (alive_.coordinator && reply.to_boot == coordinator_.boot()) {
+          forwards_.on_reply(from, reply, out);
+        }
       });
     case MessageKind::pulse:
       if (const auto pulse = wire::decode<Pulse>(body)) {
