@@ -37,6 +37,26 @@ std::string name_of(const fs::path& run) {
   return plain.has_filename() ? plain.filename().string() : plain.parent_path().filename().string();
 }
 
+/// A run from near has its logs beside the run's own folder: close_up/phase3_2pc beside phase3_2pc.
+bool write_report(const std::string& path, const std::vector<logs::Group>& groups,
+                  const std::vector<logs::Row>& rows, std::string& why) {
+  std::vector<logs::ReportedRun> runs;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    runs.push_back({.group = &groups[i], .row = rows[i], .close_ups = {}});
+    const fs::path run = fs::path{groups[i].folder()}.lexically_normal();
+    const fs::path near = run.parent_path() / "close_up" / run.filename();
+    if (!read_close_ups(near, runs.back().close_ups, why)) {
+      return false;
+    }
+  }
+  std::ofstream file{path, std::ios::binary};
+  file << report_html(runs) << std::flush;
+  if (!file) {
+    why = path + ": cannot be written";
+  }
+  return static_cast<bool>(file);
+}
+
 int fail(const std::string& why) {
   std::fprintf(stderr, "quintet compare: %s\n", why.c_str());
   return exit_nothing;
@@ -53,7 +73,7 @@ bool read_groups(const std::vector<std::string>& folders, std::vector<logs::Grou
       return false;
     }
     for (const fs::path& run : runs_in(folder)) {
-      logs::Group group{name_of(run)};
+      logs::Group group{name_of(run), run};
       for (const std::string& file : logs::files_in(run)) {
         if (!group.read(file, why)) {
           return false;
@@ -98,10 +118,8 @@ int compare_command(int argc, const char* const* argv) {
   }
   std::printf("%s", to_text(rows).c_str());
   if (!html.empty()) {
-    std::ofstream file{html, std::ios::binary};
-    file << report_html(groups, rows) << std::flush;
-    if (!file) {
-      return fail(html + ": cannot be written");
+    if (!write_report(html, groups, rows, why)) {
+      return fail(why);
     }
     std::printf("the report: %s\n", html.c_str());
   }

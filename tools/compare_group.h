@@ -42,7 +42,8 @@ class Group {
   static constexpr std::size_t judged_max = 3'000'000;  // operations that are held for judging
   static constexpr std::size_t marks_max = 20'000;
 
-  explicit Group(std::string name) : name_(std::move(name)) {}
+  explicit Group(std::string name, std::string folder = {})
+      : name_(std::move(name)), folder_(std::move(folder)) {}
 
   /// Reads a log or, if it is *.jsonl, a history. False, and a reason in `why`, if it cannot be.
   bool read(const std::string& path, std::string& why);
@@ -51,6 +52,7 @@ class Group {
   void finish();
 
   const std::string& name() const { return name_; }
+  const std::string& folder() const { return folder_; }
   /// The clients', or else the servers'.
   const OperationStats& operations() const { return seen_by_clients() ? clients_ : servers_; }
   bool seen_by_clients() const { return clients_.asked() > 0; }
@@ -93,6 +95,7 @@ class Group {
   void hold(sim::Operation operation, bool known);
 
   std::string name_;
+  std::string folder_;
   FileTally tally_;
   TimeReader time_;
   std::uint64_t not_understood_ = 0;

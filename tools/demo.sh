@@ -47,12 +47,12 @@ fresh() {
   mkdir -p "$1"
 }
 
-# start_cluster PHASE FOLDER: leaves its addresses in $addresses and its process in $cluster.
+# start_cluster PHASE FOLDER [FLAG…]: leaves its addresses in $addresses and its process in $cluster.
 start_cluster() {
   local fifo=$scratch/cluster line
   rm -f "$fifo"
   mkfifo "$fifo"
-  "$bin/quintet" cluster --phase "$1" --dir "$2" --base-port 0 >"$fifo" </dev/null &
+  "$bin/quintet" cluster --phase "$1" --dir "${@:2}" --base-port 0 >"$fifo" </dev/null &
   cluster=$!
   children+=("$cluster")
   exec 9<"$fifo"
@@ -109,6 +109,27 @@ run_load() {
   wait "$faults" || fail "the faults could not be played"
 }
 
+# A short run whose servers tell of every step, for the report's look at single operations.
+run_close_up() {
+  folder=$logs/close_up/${names[$1]}
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  start_cluster "$1" "$folder" --log-level debug >"$scratch/close_up"
+  "$bin/quintet" bench --target "line://$(places tcp)" --clients 4 --rate 60 --seconds 2.5 --ids \
+    --keys 20 --history "$folder/history.jsonl" >"$scratch/bench.json" 2>"$scratch/close_up.err" &
+  local load=$!
+  children+=("$load")
+  printf 'nodes 5\nat 1s for 1s crash leader\n' >"$scratch/close_up.scn"
+  "$bin/quintet" ctl --dir "$folder" play "$scratch/close_up.scn" >"$scratch/close_up"
+  wait "$load" || fail "the load failed: $(cat "$scratch/close_up.err")"
+  stop_cluster
+}
+
+stop_cluster() {
+  "$bin/quintet" ctl --dir "$folder" stop
+  wait "$cluster" || fail "the cluster ended with exit status $?"
+}
+
 demo() {
   local phase=$1
   folder=$logs/${names[phase]}
@@ -117,8 +138,11 @@ demo() {
   start_cluster "$phase" "$folder"
   run_clients "$phase"
   run_load
-  "$bin/quintet" ctl --dir "$folder" stop
-  wait "$cluster" || fail "the cluster ended with exit status $?"
+  stop_cluster
+  if [ "$phase" -ge 3 ]; then
+    echo 'once more from near: a few operations, every step logged'
+    run_close_up "$phase"
+  fi
 }
 
 [ "${#children[@]}" -eq 0 ] || exit 1

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 
 #include "tools/report_page.h"
+#include "tools/space_time.h"
 
 namespace kv::logs {
 namespace {
@@ -156,24 +157,24 @@ std::string summary_of(const Row& row) {
   return text + cost_text(row);
 }
 
-std::string report_json(const std::vector<Group>& groups, const std::vector<Row>& rows) {
-  json::array runs;
-  for (std::size_t i = 0; i < groups.size(); ++i) {
-    runs.push_back(json_of(groups[i], rows[i]));
+std::string report_json(const std::vector<ReportedRun>& runs) {
+  json::array list;
+  for (const ReportedRun& run : runs) {
+    json::object object = json_of(*run.group, run.row);
+    json::array near;
+    for (const CloseUp& each : run.close_ups) {
+      near.push_back(space_time_data(each.op, each.words, each.steps, each.nodes));
+    }
+    object["near"] = std::move(near);
+    list.push_back(std::move(object));
   }
-  std::string text = json::serialize(json::object{{"runs", std::move(runs)}});
-  // Within a script element nothing may look like its end, or like a comment's beginning.
-  std::string safe;
-  for (const char byte : text) {
-    safe += byte == '<' ? std::string{"\\u003c"} : std::string{byte};
-  }
-  return safe;
+  return script_json(json::object{{"runs", std::move(list)}});
 }
 
-std::string report_html(const std::vector<Group>& groups, const std::vector<Row>& rows) {
+std::string report_html(const std::vector<ReportedRun>& runs) {
   std::string page{report_page};
-  const std::size_t at = page.find(report_data_mark);
-  return page.replace(at, report_data_mark.size(), report_json(groups, rows));
+  page.replace(page.find(space_time_mark), space_time_mark.size(), space_time_script);
+  return page.replace(page.find(report_data_mark), report_data_mark.size(), report_json(runs));
 }
 
 }  // namespace kv::logs

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/close_up.h"
 #include "tools/compare_group.h"
 #include "tools/compare_table.h"
 
@@ -12,10 +13,16 @@ namespace kv::logs {
 /// What a reader in a hurry wants to know of a run, in a sentence or two.
 std::string summary_of(const Row& row);
 
-/// The page. `rows` are the groups', in the same order.
-std::string report_html(const std::vector<Group>& groups, const std::vector<Row>& rows);
+/// A run with all that the page tells of it.
+struct ReportedRun {
+  const Group* group;
+  Row row;
+  std::vector<CloseUp> close_ups;
+};
+
+std::string report_html(const std::vector<ReportedRun>& runs);
 
 /// The figures as the page has them: a JSON object that is safe within a script element.
-std::string report_json(const std::vector<Group>& groups, const std::vector<Row>& rows);
+std::string report_json(const std::vector<ReportedRun>& runs);
 
 }  // namespace kv::logs

@@ -27,7 +27,8 @@ th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--li
 th:first-child, td:first-child { text-align: left; }
 .legend span { margin-right: 16px; white-space: nowrap; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 5px; }
-#words { background: var(--band); padding: 10px 14px; border-radius: 4px; min-height: 44px; }
+#words, .words { background: var(--band); padding: 10px 14px; border-radius: 4px;
+  min-height: 44px; }
 #tip { position: fixed; pointer-events: none; background: var(--ink); color: var(--paper);
   padding: 4px 8px; border-radius: 4px; font-size: 13px; display: none; white-space: pre; }
 select { font: inherit; }
@@ -55,6 +56,16 @@ operations, each cross one that was refused or ended unknown: click one.</p>
 <p id="words" aria-live="polite">Click a dot or a cross to read why that operation took so
 long.</p>
 
+<section id="near">
+<h2>One operation from near</h2>
+<p class="soft">Each line is a node, time runs to the right; steps that follow each other at once
+are drawn apart. An arrow is a message, from its sender's step before. Squares are forced to disk. A
+red line is a fault. Click a step to read its log line.</p>
+<p><label>Operation: <select id="op"></select></label></p>
+<canvas id="space"></canvas>
+<p id="step" class="words" aria-live="polite"></p>
+</section>
+
 <h2>What it costs, what it survives</h2>
 <div class="scroll"><table id="ledger"></table></div>
 <p class="soft">Per write: what the replicas sent each other and forced to disk for each
@@ -64,6 +75,7 @@ sum of all gaps of 0.25 s or more without a write, without a read.</p>
 <script type="application/json" id="data">@DATA@</script>
 <script>
 "use strict";
+@SPACE_TIME@
 const runs = JSON.parse(document.getElementById("data").textContent).runs;
 const hues = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6d31"];
 const shades = { both: "#1a7f4b", reads: "#e8b021", writes: "#56b4e9", none: "#c0302b" };
@@ -301,6 +313,22 @@ function latency() {
   };
 }
 
+const near = runs.flatMap(run => run.near.map(data => ({ run, data })));
+
+function space() {
+  const chosen = near[Number(byId("op").value)];
+  if (chosen) {
+    drawSpaceTime(byId("space"), chosen.data, words => { byId("step").textContent = words; });
+  }
+}
+
+function operations() {
+  byId("near").hidden = near.length === 0;
+  near.forEach(({ run, data }, i) =>
+    byId("op").append(new Option(run.name + ": " + data.words.split(":")[0], i)));
+  byId("op").onchange = space;
+}
+
 function ledger() {
   const heads = ["phase", "operations", "per s", "p50 ms", "p99 ms", "p99.9 ms", "messages",
                  "bytes", "syncs", "aborted", "unavailable", "unknown", "longest stall s",
@@ -341,7 +369,7 @@ function legend(id, items) {
   }
 }
 
-function drawAll() { bars(); rate(); latency(); }
+function drawAll() { bars(); rate(); latency(); space(); }
 
 cards();
 legend("bar-legend", [[shades.both, "reads and writes"], [shades.reads, "reads alone"],
@@ -350,6 +378,7 @@ legend("phase-legend", runs.map((run, i) => [hue(i), run.name]));
 runs.forEach((run, i) => byId("which").append(new Option(run.name, i)));
 byId("which").value = String(runs.length - 1);
 byId("which").onchange = latency;
+operations();
 ledger();
 drawAll();
 window.addEventListener("resize", drawAll);

@@ -28,6 +28,12 @@ bool is_fault(const Step& step) {
   return step.who == "cluster";
 }
 
+/// Whose message an acceptor takes: its ballot, ROUND.NODE.LIFE, says so.
+std::uint32_t proposer_of(std::string_view ballot) {
+  ballot.remove_prefix(std::min(ballot.find('.') + 1, ballot.size()));
+  return static_cast<std::uint32_t>(number_of(ballot.substr(0, ballot.find('.'))).value_or(0));
+}
+
 std::string marker_columns(const Step& step, std::uint32_t nodes) {
   std::string columns = step.node == 0 ? "  o " : "    ";
   for (std::uint32_t node = 1; node <= nodes; ++node) {
@@ -97,6 +103,7 @@ bool Trace::add(std::string_view text) {
   Step step{.at = *at, .node = 1, .who = {}, .event = {}, .rest = {}};
   const bool tied = is_tied(fields);
   bool own = false;
+  bool acceptor = false;
   Field field;
   while (next_field(fields, field)) {
     if (field.name == "event") {
@@ -109,6 +116,10 @@ bool Trace::add(std::string_view text) {
           field.name == "client" ? "client " + std::string{field.value} : std::string{field.value};
     } else if (field.name == "from") {
       step.from = static_cast<std::uint32_t>(number_of(field.value).value_or(0));
+    } else if (field.name == "role") {
+      acceptor = field.value == "acceptor";
+    } else if (field.name == "ballot" && acceptor && step.from == 0) {
+      step.from = proposer_of(field.value);
     } else if (field.name == "op") {
       own = unquoted(field.value) == op_;
     }
@@ -145,11 +156,15 @@ std::vector<Step> Trace::steps() const {
 }
 
 std::string longest_wait(const std::vector<Step>& steps) {
+  // What happens after its answer no longer keeps anybody waiting.
+  const auto answer = std::find_if(steps.rbegin(), steps.rend(),
+                                   [](const Step& step) { return step.event == "answer"; });
+  const Micros end = answer == steps.rend() ? INT64_MAX : answer->at;
   const Step* before = nullptr;
   const Step* from = nullptr;
   const Step* to = nullptr;
   for (const Step& step : steps) {
-    if (is_fault(step)) {
+    if (is_fault(step) || step.at > end) {
       continue;
     }
     if (before != nullptr && (from == nullptr || step.at - before->at > to->at - from->at)) {

@@ -57,7 +57,8 @@ class Trace {
 /// The steps as text: a line each, a column for each node; then where the time went.
 std::string to_text(const std::vector<Step>& steps, std::uint32_t nodes);
 
-/// The longest time between two of the operation's steps, in words; empty if there is none.
+/// The longest time between two of the operation's steps until its answer, in words; empty if
+/// there is none.
 std::string longest_wait(const std::vector<Step>& steps);
 
 }  // namespace kv::logs

@@ -25,13 +25,14 @@ constexpr std::string_view log =
     "2026-11-20T12:00:00.100000Z warn phase=3 process=cluster event=fault_begins on=3 "
     "what=\"crash 3\"\n"
     "2026-11-20T12:00:00.210300Z info phase=3 node=1 event=answer op=c.7 result=ok us=210200\n"
+    "2026-11-20T12:00:00.900000Z debug phase=3 node=2 event=apply txn=1.2.3\n"
     "2026-11-20T12:00:01.000000Z warn phase=3 process=cluster event=fault_ends on=3\n"
     "2026-11-20T12:00:02.000000Z info phase=3 node=1 event=request op=c.8 "
     "why=\"txn=1.2.3 op=c.7\"\n";
 
-std::vector<Step> steps_of(const std::string& op) {
+std::vector<Step> steps_of(const std::string& op, std::string_view text = log) {
   const auto path = std::filesystem::temp_directory_path() / ("trace-" + std::to_string(getpid()));
-  std::ofstream{path} << log;
+  std::ofstream{path} << text;
   Trace trace{op};
   std::string why;
   BOOST_TEST(trace.read_own(path, why), why);
@@ -51,7 +52,7 @@ BOOST_AUTO_TEST_CASE(its_own_lines_those_of_its_transaction_and_the_faults_meanw
   }
   BOOST_TEST(events ==
              "client tcp:request node 1:request node 1:begin node 2:prepare cluster:fault_begins "
-             "node 1:answer ");
+             "node 1:answer node 2:apply ");
 }
 
 BOOST_AUTO_TEST_CASE(a_step_knows_whose_message_it_was) {
@@ -59,6 +60,13 @@ BOOST_AUTO_TEST_CASE(a_step_knows_whose_message_it_was) {
   BOOST_TEST(steps.at(3).node == 2U);
   BOOST_TEST(steps.at(3).from == 1U);
   BOOST_TEST(steps.at(3).rest == "txn=1.2.3 from=1");
+}
+
+BOOST_AUTO_TEST_CASE(an_acceptor_hears_from_the_proposer_in_the_ballot) {
+  const std::string line =
+      "2026-11-20T12:00:00.000100Z debug phase=4 node=2 role=acceptor event=accept slot=9 "
+      "ballot=7.3.1 op=a.1\n";
+  BOOST_TEST(steps_of("a.1", line).at(0).from == 3U);
 }
 
 BOOST_AUTO_TEST_CASE(the_longest_wait_is_named_with_the_fault_in_it) {
