@@ -57,6 +57,7 @@ class CommittedState {
   bool next_items(Bytes& out, std::size_t bytes_max) {
     return store_.next_snapshot_piece(out, bytes_max);
   }
+  bool snapshot_open() const { return store_.snapshot_open(); }
   bool restore_rest(ByteView rest);
   bool restore_items(ByteView items) { return store_.restore_piece(items); }
   void clear();

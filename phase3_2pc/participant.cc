@@ -21,7 +21,7 @@ Participant::Participant(NodeId self, const TwoPhaseOptions& options, Outbox& ou
     : self_(self),
       options_(options),
       outbox_(outbox),
-      state_(options.outcomes, options.hash_seed),
+      state_(std::make_unique<CommittedState>(options.outcomes, options.hash_seed)),
       locks_(options.conflict) {}
 
 // --- votes ---------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ void Participant::promise(Instant now, Held& held, Effects& out) {
 
 bool Participant::has_diverged(const Transaction& transaction) const {
   return std::ranges::any_of(transaction.parts, [this](const Part& part) {
-    return state_.print_of(part.key) != part.before;
+    return state_->print_of(part.key) != part.before;
   });
 }
 
@@ -146,7 +146,7 @@ void Participant::decide(Instant now, Held& held, bool commit, Effects& out) {
   const TxnId txn = held.transaction.id;
   outbox_.record(commit ? RecordKind::committed : RecordKind::aborted, txn);
   if (commit) {
-    state_.apply(held.transaction);
+    state_->apply(held.transaction);
   }
   bury(txn, commit);
   tell_decided(txn, commit);
@@ -218,6 +218,16 @@ void Participant::forget_before_mark(Life& life, NodeId coordinator) {
   life.tombstones.erase(life.tombstones.begin(), life.tombstones.lower_bound(mark));
 }
 
+Duration Participant::oldest_doubt() const {
+  Duration oldest{};
+  for (const auto& [txn, held] : held_) {
+    if (held->asked > asks_before_doubt) {
+      oldest = std::max(oldest, held->asked_last - held->since);
+    }
+  }
+  return oldest;
+}
+
 std::size_t Participant::tombstones() const {
   std::size_t count = 0;
   for (const auto& [node, life] : lives_) {
@@ -277,6 +287,7 @@ void Participant::plan_ask(Instant now, Held& held) {
 void Participant::ask(Instant now, Held& held, Effects& out) {
   const TxnId txn = held.transaction.id;
   const unsigned asked = held.asked++;
+  held.asked_last = now;
   if (asked > 8 && asked % 8 != asks_before_doubt) {
     return;  // ever more rarely
   }
@@ -333,7 +344,7 @@ void Participant::release(Instant now, std::uint64_t ticket, Effects& out) {
 
 void Participant::apply_own(std::uint64_t ticket, const Transaction& transaction) {
   decided_.emplace(ticket, transaction.id);
-  state_.apply(transaction);
+  state_->apply(transaction);
   touch(keys_of(transaction));
 }
 
@@ -367,7 +378,7 @@ void Participant::release_decided() {
 
 void Participant::read(Instant now, RequestId id, const Command& command, Effects& out) {
   if (command.verb != Verb::get || !locks_.prepared(command.key)) {
-    state_.read(command, out.answers.emplace_back(id).reply);
+    state_->read(command, out.answers.emplace_back(id).reply);
     return;
   }
   if (reads_waiting_ >= options_.reads_waiting_max) {
@@ -389,7 +400,7 @@ void Participant::serve_readers(const std::vector<std::string>& keys, Effects& o
       continue;  // whoever let go only waited for it
     }
     for (const Reader& reader : found->second) {
-      state_.read(reader.command, out.answers.emplace_back(reader.id).reply);
+      state_->read(reader.command, out.answers.emplace_back(reader.id).reply);
       --reads_waiting_;
     }
     readers_.erase(found);

@@ -41,7 +41,7 @@ class Participant {
 
   // A life begins: the snapshot's parts, then records, then start().
   bool restore_head(ByteView head);
-  bool restore_items(ByteView items) { return state_.restore_items(items); }
+  bool restore_items(ByteView items) { return state_->restore_items(items); }
   void recover(RecordKind kind, ByteView body);
   void start(Instant now);
   /// Everything in memory is lost. GETs that waited are refused by the next tick().
@@ -78,16 +78,17 @@ class Participant {
 
   /// Freezes an image; its head is appended.
   void begin_snapshot(Bytes& head);
-  bool next_items(Bytes& out, std::size_t bytes_max) { return state_.next_items(out, bytes_max); }
+  bool next_items(Bytes& out, std::size_t bytes_max);
 
-  const CommittedState& state() const { return state_; }
-  CommittedState& state() { return state_; }
+  const CommittedState& state() const { return *state_; }
   const LockTable& locks() const { return locks_; }
   bool holds(const TxnId& txn) const { return held_.contains(txn); }
   /// Promised, and not decided.
   std::size_t prepared() const { return prepared_; }
   /// Promised, and asked about more than once without an answer.
   std::size_t in_doubt() const { return in_doubt_; }
+  /// How old the oldest of them was when it was last asked about.
+  Duration oldest_doubt() const;
   std::size_t tombstones() const;
   void check_invariants() const;
 
@@ -97,6 +98,7 @@ class Participant {
     Transaction transaction;
     Instant since{};
     Instant ask_at = never;  // promised: when to ask what became of it
+    Instant asked_last{};
     unsigned asked = 0;
   };
   struct Life {  // of another node's coordinator
@@ -144,7 +146,8 @@ class Participant {
   const NodeId self_;
   const TwoPhaseOptions& options_;
   Outbox& outbox_;
-  CommittedState state_;
+  std::unique_ptr<CommittedState> state_;
+  std::unique_ptr<CommittedState> image_;  // a dead life's, of which a snapshot is being taken
   LockTable locks_;
   std::unordered_map<TxnId, std::unique_ptr<Held>> held_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Claim>> own_;  // by ticket

@@ -17,7 +17,7 @@ void Participant::recover(RecordKind kind, ByteView body) {
         if (options_.witness != nullptr) {
           options_.witness->committed(transaction.id);  // its coordinator may not know yet
         }
-        state_.apply(transaction);
+        state_->apply(transaction);
         touch(keys_of(transaction));
       }
     }
@@ -63,7 +63,7 @@ void Participant::recover_decision(const TxnId& txn, bool committed) {
   LockTable::Turned turned;
   locks_.release(held->claim, turned);
   if (committed) {
-    state_.apply(held->transaction);
+    state_->apply(held->transaction);
   }
   touch(held->claim.keys);
 }
@@ -93,7 +93,18 @@ void Participant::die() {
   read_dues_.clear();
   ask_dues_.clear();
   reads_waiting_ = prepared_ = in_doubt_ = 0;
-  state_.clear();
+  if (state_->snapshot_open()) {
+    image_ = std::move(state_);  // the image outlives the role: it stands for records given out
+  }
+  state_ = std::make_unique<CommittedState>(options_.outcomes, options_.hash_seed);
+}
+
+bool Participant::next_items(Bytes& out, std::size_t bytes_max) {
+  const bool more = (image_ ? *image_ : *state_).next_items(out, bytes_max);
+  if (!more) {
+    image_.reset();
+  }
+  return more;
 }
 
 struct Participant::Image {
@@ -138,14 +149,15 @@ void Participant::begin_snapshot(Bytes& head) {
     }
   }
   std::ranges::sort(image.prepared, {}, &Transaction::id);
-  state_.begin_snapshot(image.state);
+  image_.reset();
+  state_->begin_snapshot(image.state);
   wire::encode_to(image, head);
 }
 
 bool Participant::restore_head(ByteView head) {
   die();
   auto image = wire::decode<Image>(head);
-  if (!image || !state_.restore_rest(image->state)) {
+  if (!image || !state_->restore_rest(image->state)) {
     return false;
   }
   for (const Image::Known& known : image->known) {

@@ -1,0 +1,274 @@
+#include "phase3_2pc/two_phase_replica.h"
+
+#include <boost/test/unit_test.hpp>
+
+#include "common/core/random.h"
+#include "tests/phase3_2pc/cluster.h"
+
+namespace kv::two_phase {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+Command erase(std::string key, Origin origin = {}) {
+  return {.verb = Verb::erase, .origin = std::move(origin), .key = std::move(key)};
+}
+Command batch(std::vector<Guard> guards, std::vector<Write> writes, Origin origin = {}) {
+  return {.verb = Verb::batch,
+          .origin = std::move(origin),
+          .guards = std::move(guards),
+          .writes = std::move(writes)};
+}
+
+/// All replicas hold the same, and no key is taken.
+void check_alike(Cluster& cluster, std::uint32_t count) {
+  const CommittedState& first = cluster.at(1).participant().state();
+  for (std::uint32_t i = 1; i <= count; ++i) {
+    const Participant& participant = cluster.at(i).participant();
+    BOOST_TEST(participant.state().checksum() == first.checksum());
+    BOOST_TEST(participant.state().applied() == first.applied());
+    BOOST_TEST(participant.state().outcomes().checksum() == first.outcomes().checksum());
+    BOOST_TEST(participant.locks().locked() == 0);
+    BOOST_TEST(participant.prepared() == 0);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase3_replica)
+
+BOOST_AUTO_TEST_CASE(what_is_put_at_one_replica_is_read_at_every_other) {
+  Cluster cluster{5};
+  BOOST_TEST((cluster.told(1, put("k", "v")).status == Status::ok));
+  for (std::uint32_t i = 1; i <= 5; ++i) {
+    BOOST_TEST(cluster.told(i, get("k")).value == "v");
+  }
+  BOOST_TEST((cluster.told(3, erase("k")).status == Status::ok));
+  BOOST_TEST((cluster.told(4, get("k")).status == Status::not_found));
+  BOOST_TEST((cluster.told(5, erase("k")).status == Status::not_found));
+  check_alike(cluster, 5);
+}
+
+BOOST_AUTO_TEST_CASE(a_get_of_a_promised_key_waits_for_the_outcome) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "old"));
+  cluster.cut = {{{2}, {1}}};  // its vote is lost
+  cluster.ask(1, put(key, "new"));
+  cluster.settle();
+  const RequestId waits = cluster.ask(2, get(key));
+  cluster.settle();
+  BOOST_TEST(!cluster.answers.contains(waits));
+  BOOST_TEST(cluster.told(1, get(key)).value == "old");  // not decided, and its own to decide
+  cluster.cut.clear();
+  cluster.pass(milliseconds{100});
+  BOOST_TEST(cluster.answers[waits].value == "new");
+}
+
+BOOST_AUTO_TEST_CASE(a_restarted_replica_holds_its_promised_keys_before_it_serves) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "old"));
+  cluster.cut = {{{2}, {1}}, {{1}, {2}}};
+  cluster.cut.erase({{1}, {2}});
+  cluster.ask(1, put(key, "new"));
+  cluster.settle();
+  BOOST_TEST(cluster.at(2).participant().prepared() == 1);
+  cluster.crash({2});
+  cluster.start({2});
+  BOOST_TEST(cluster.at(2).participant().prepared() == 1);
+  const RequestId waits = cluster.ask(2, get(key));
+  BOOST_TEST(!cluster.answers.contains(waits));
+  cluster.cut.clear();
+  cluster.pass(milliseconds{200});
+  BOOST_TEST(cluster.answers[waits].value == "new");
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(while_a_replica_is_down_updates_end_and_reads_go_on) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "v"));
+  cluster.crash({3});
+  const RequestId first = cluster.ask(1, put(key, "w"));
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.answers[first].status == Status::aborted));
+  BOOST_TEST((cluster.told(1, put(key, "x")).status == Status::unavailable));  // at once
+  BOOST_TEST(cluster.told(1, get(key)).value == "v");
+  BOOST_TEST(cluster.told(2, get(key)).value == "v");
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(1, put(key, "y")).status == Status::ok));
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_home_that_is_down_leaves_the_outcome_unknown_and_nothing_hangs) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  cluster.crash({3});
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.pass(seconds{4});
+  BOOST_TEST((cluster.answers[request].status == Status::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_repeated_anywhere_is_done_once) {
+  Cluster cluster{5};
+  const Origin origin{"c", 1, 1};
+  BOOST_TEST((cluster.told(1, put("k", "v", origin)).status == Status::ok));
+  cluster.told(2, put("k", "w"));
+  for (std::uint32_t i = 1; i <= 5; ++i) {
+    BOOST_TEST((cluster.told(i, put("k", "v", origin)).status == Status::ok));
+  }
+  BOOST_TEST(cluster.told(4, get("k")).value == "w");
+  BOOST_TEST(cluster.at(1).participant().state().applied() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_comparison_that_failed_is_remembered_for_its_repeat) {
+  Cluster cluster{3};
+  Command swap = put("k", "new", {"c", 1, 1});
+  swap.verb = Verb::compare_and_set;
+  swap.expected = "old";
+  BOOST_TEST((cluster.told(1, swap).status == Status::not_found));
+  cluster.told(2, put("k", "old"));
+  BOOST_TEST((cluster.told(3, swap).status == Status::not_found));  // though it would hold now
+  BOOST_TEST(cluster.told(1, get("k")).value == "old");
+}
+
+BOOST_AUTO_TEST_CASE(a_guarded_batch_is_done_whole_at_every_replica_or_not_at_all) {
+  Cluster cluster{5};
+  const auto move = batch({{.key = "a", .value = "10"}, {.key = "lock", .absent = true}},
+                          {{.key = "a", .erase = true}, {.key = "b", .value = "10"}});
+  BOOST_TEST((cluster.told(1, move).status == Status::conflict));
+  cluster.told(2, put("a", "10"));
+  BOOST_TEST((cluster.told(3, move).status == Status::ok));
+  for (std::uint32_t i = 1; i <= 5; ++i) {
+    BOOST_TEST((cluster.told(i, get("a")).status == Status::not_found));
+    BOOST_TEST(cluster.told(i, get("b")).value == "10");
+  }
+  BOOST_TEST((cluster.told(4, move).status == Status::conflict));
+  check_alike(cluster, 5);
+}
+
+/// Money moves between accounts by guarded batches that want the same keys in all orders, from
+/// every node at once, while links fail: none is lost or made.
+BOOST_AUTO_TEST_CASE(batches_from_everywhere_neither_deadlock_nor_lose_anything) {
+  for (const Conflict conflict : {Conflict::home, Conflict::wait_die}) {
+    Cluster cluster{3, {.conflict = conflict}};
+    Random random{11};
+    constexpr int accounts = 6;
+    const auto account = [](std::uint64_t i) { return "account" + std::to_string(i); };
+    for (int i = 0; i < accounts; ++i) {
+      cluster.told(1, put(account(static_cast<std::uint64_t>(i)), "100"));
+    }
+    std::vector<RequestId> asked;
+    for (int round = 0; round < 200; ++round) {
+      const std::uint64_t from = random.below(accounts);
+      const std::uint64_t to = (from + 1 + random.below(accounts - 1)) % accounts;
+      const auto node = static_cast<std::uint32_t>(random.between(1, 3));
+      const std::string has = cluster.told(node, get(account(from))).value;
+      const std::string gets = cluster.told(node, get(account(to))).value;
+      if (has.empty() || gets.empty() || has == "0") {
+        continue;  // a key was promised just then
+      }
+      asked.push_back(cluster.ask(
+          node, batch({{.key = account(from), .value = has}, {.key = account(to), .value = gets}},
+                      {{.key = account(from), .value = std::to_string(std::stoi(has) - 1)},
+                       {.key = account(to), .value = std::to_string(std::stoi(gets) + 1)}})));
+      if (random.chance(0.3)) {
+        cluster.pass(milliseconds{5});
+      }
+    }
+    cluster.pass(seconds{5});
+    std::size_t done = 0;
+    for (const RequestId request : asked) {
+      BOOST_REQUIRE(cluster.answers.contains(request));
+      done += cluster.answers[request].status == Status::ok ? 1 : 0;
+    }
+    BOOST_TEST(done > 20);
+    int sum = 0;
+    for (int i = 0; i < accounts; ++i) {
+      sum += std::stoi(cluster.told(2, get(account(static_cast<std::uint64_t>(i)))).value);
+    }
+    BOOST_TEST(sum == 100 * accounts);
+    check_alike(cluster, 3);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_stays_as_it_was_while_changes_come) {
+  Cluster cluster{3};
+  for (int i = 0; i < 50; ++i) {
+    cluster.told(1,
+                 put("k" + std::to_string(i), "old", {"c", static_cast<std::uint64_t>(i) + 1, 0}));
+  }
+  BOOST_TEST(cluster.snapshot(2, [&] {
+    for (int i = 0; i < 50; ++i) {
+      cluster.told(1, put("k" + std::to_string(i), "new"));
+    }
+  }));
+  const std::uint64_t checksum = cluster.at(2).participant().state().checksum();
+  cluster.crash({2});
+  cluster.start({2});  // the image, and the records after it
+  BOOST_TEST(cluster.at(2).participant().state().checksum() == checksum);
+  BOOST_TEST(cluster.told(2, get("k7")).value == "new");
+  cluster.pass(seconds{1});
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_holds_what_is_promised_and_what_is_not_acknowledged) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "old"));
+  cluster.cut = {{{1}, {2}}};
+  cluster.ask(1, put(key, "new"));
+  cluster.settle();  // node 2 was never asked; then it is, but hears no decision
+  cluster.cut = {{{2}, {1}}};
+  cluster.pass(milliseconds{40});
+  BOOST_TEST(cluster.at(2).participant().prepared() == 1);
+  BOOST_TEST(cluster.snapshot(2));
+  BOOST_TEST(cluster.snapshot(1));
+  cluster.crash({2});
+  cluster.start({2});
+  BOOST_TEST(cluster.at(2).participant().prepared() == 1);
+  cluster.cut.clear();
+  cluster.pass(seconds{1});
+  BOOST_TEST(cluster.told(2, get(key)).value == "new");
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(tombstones_go_when_the_coordinators_mark_has_passed_them) {
+  Cluster cluster{3};
+  for (int i = 0; i < 500; ++i) {
+    cluster.told(1, put("k" + std::to_string(i % 20), std::to_string(i)));
+  }
+  cluster.pass(seconds{1});
+  for (std::uint32_t i = 1; i <= 3; ++i) {
+    BOOST_TEST(cluster.at(i).participant().tombstones() == 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_that_holds_something_else_is_found_out_before_it_is_overwritten) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "v"));
+  auto& state = const_cast<CommittedState&>(cluster.at(3).participant().state());
+  state.apply({.parts = {{.key = key, .change = Change::put, .value = "rotten"}}});
+  const Reply reply = cluster.told(1, put(key, "w"));
+  BOOST_TEST((reply.status == Status::unavailable));
+  BOOST_TEST(reply.why == "the replicas hold different values");
+  BOOST_TEST(cluster.told(2, get(key)).value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(one_replica_alone_needs_nobody) {
+  Cluster cluster{1};
+  BOOST_TEST((cluster.told(1, put("k", "v")).status == Status::ok));
+  BOOST_TEST(cluster.told(1, get("k")).value == "v");
+  BOOST_TEST(cluster.messages_sent() == 0);
+  cluster.crash({1});
+  cluster.start({1});
+  BOOST_TEST(cluster.told(1, get("k")).value == "v");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::two_phase
