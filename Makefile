@@ -55,6 +55,9 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             bench_echo:tools/bench_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
             bench_journal:tools/bench_journal_main.cc \
+            bench_etcd:tools/bench_etcd_main.cc \
+            bench_floor:tools/bench_floor_main.cc \
+            bench_first_write:tools/bench_first_write_main.cc \
             bench_replica_host:tools/bench_replica_host_main.cc \
             house_check:tools/house_check_main.cc
 

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Measures our server beside others, in one run, as ratios: `make bench`, see docs/BENCHMARKS.md.
 #
-#   tools/bench.sh [--groups tcp,udp,latency,log,memory,connections] [--seconds 3] [--rounds 5]
+#   tools/bench.sh [--groups tcp,udp,latency,log,memory,connections,
+#                   replicas,failover] [--seconds 3] [--rounds 5]
 #                  [--items 1000000,10000000] [--keys 1000] [--accept-seconds 60]
 #
 # The server under test has one core, the load another. The servers of a comparison are started
@@ -10,11 +11,11 @@
 set -euo pipefail
 export LC_ALL=C
 
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 die() { echo "bench: $*" >&2; exit 1; }
 wrong() { echo "bench: $*" >&2; exit 2; }
 
-groups=tcp,udp,latency,log,memory,connections
+groups=tcp,udp,latency,log,memory,connections,replicas,failover
 seconds=3
 rounds=5
 items=1000000
@@ -36,8 +37,8 @@ for number in "$seconds" "$rounds" "$accept_seconds" "$keys" ${items//,/ }; do
 done
 for group in ${groups//,/ }; do
   case "$group" in
-    tcp | udp | latency | log | memory | connections) ;;
-    *) wrong "'$group' is no group: take tcp, udp, latency, log, memory, connections" ;;
+    tcp | udp | latency | log | memory | connections | replicas | failover) ;;
+    *) wrong "'$group' is no group: take tcp, udp, latency, log, memory, connections, replicas, failover" ;;
   esac
 done
 
@@ -396,6 +397,9 @@ connections() {
     "$(field errors <<<"$json")"
   stop_servers
 }
+
+# shellcheck source=tools/bench_replicas.sh
+. tools/bench_replicas.sh
 
 # --- the run -------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ packages_of() {
       echo "libedit-dev libboost"
       ;;
     test) echo "clang-format" ;;
-    bench) echo "memcached redis-server" ;;
+    bench) echo "memcached redis-server etcd-server" ;;
     lint) echo "clang clang-format clang-tidy shellcheck" ;;
     fuzz) echo "clang libclang-rt-dev" ;;
     *)
