@@ -62,7 +62,8 @@ class EtcdLoad {
 
   Outcome fill() { return play(plan_.keys, Moment::max(), /*filling=*/true); }
   Outcome run() {
-    return play(plan_.requests_max, Clock::now() + std::chrono::seconds{plan_.seconds}, /*filling=*/false);
+    const Moment end = Clock::now() + std::chrono::seconds{plan_.seconds};
+    return play(plan_.requests_max, end, /*filling=*/false);
   }
 
  private:
