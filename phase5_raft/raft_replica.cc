@@ -73,11 +73,15 @@ bool RaftReplica::plays(std::string_view role) const {
 
 void RaftReplica::kill_role(std::string_view role) {
   check(has_role(role));
+  end_life();
+  coming_.reset();
+}
+
+void RaftReplica::end_life() {
   if (life_ && life_->snapshot_open()) {
     snapshot_ = std::move(life_);  // the host still takes its pieces
   }
   life_.reset();
-  coming_.reset();
 }
 
 RaftLife& RaftReplica::coming_life() {
@@ -100,6 +104,7 @@ void RaftReplica::recover_role(std::string_view role, ByteView record) {
 void RaftReplica::start_role(std::string_view role, Instant now, Effects& out) {
   check(has_role(role));
   coming_life();
+  end_life();  // it may have been started already, by another who killed it
   life_ = std::move(coming_);
   life_->start(now, out);
 }

@@ -41,6 +41,7 @@ class RaftReplica final : public Replica, public Roles {
  private:
   std::unique_ptr<RaftLife> new_life();
   RaftLife& coming_life();
+  void end_life();
 
   const NodeId self_;
   const std::vector<NodeId> members_;

@@ -138,6 +138,9 @@ void Raft::tell(Peer& each, Instant now, Effects& out) {
   if (beat) {
     each.probing = false;  // the probe, or its answer, is taken to be lost
   }
+  if (each.pace != Pace::image && each.next <= log_.base()) {
+    go_back(each, each.match + 1);  // it was so slow that what it needs next is gone
+  }
   bool told = false;
   while ((beat || told || chosen(each)) && may_send_entries(each, now)) {
     send_entries(each, now, out);
@@ -183,7 +186,7 @@ void Raft::send_entries(Peer& each, Instant now, Effects& out) {
 
 /// Says that we lead, and asks whether its log is equal to ours as far as we think.
 void Raft::send_heartbeat(Peer& each, Instant now, Effects& out) {
-  const bool known = each.pace != Pace::image && each.next - 1 >= log_.base();
+  const bool known = each.pace != Pace::image;
   out.sends.push_back({each.id, encoded_append(known ? each.next - 1 : Index{}, false), false});
   each.sent = now;
 }
@@ -291,6 +294,7 @@ void Raft::on(Instant now, NodeId from, const Appended& appended, Effects& out) 
   }
   if (appended.matched) {
     on_matched(now, *each, appended.match, out);
+    go_on_with_transfer(now, out);
   } else {
     on_refused(*each, appended);
   }
