@@ -64,7 +64,7 @@ struct AppendEntries {
   Index previous;  // the entries stand behind it
   Term previous_term;
   Index commit;
-  std::uint64_t round = 0;     // rises within a term: what an answer confirms the leadership at
+  std::uint64_t round = 0;     // rises within a term: an answer confirms it; 0: none is wanted
   Index sampled;               // the leader's state after this entry …
   std::uint64_t checksum = 0;  // … had this checksum; 0 and 0: not said
   Bytes entries;               // wire forms, one after another

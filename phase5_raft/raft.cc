@@ -116,12 +116,9 @@ Instant Raft::wake_at() const {
   }
   for (const Peer& each : peers_) {
     at = std::min(at, each.sent + options_.heartbeat_every);
-    if (options_.resend_after > Duration{} && !each.in_flight.empty()) {
-      at = std::min(at, each.progress + options_.resend_after);
-    }
   }
-  if (options_.fanout == Fanout::bare_majority && commit_ < log_.last()) {
-    at = std::min(at, commit_progress_ + options_.resend_after);
+  if (options_.resend_after > Duration{} && commit_ < log_.last()) {
+    at = std::min(at, commit_progress_ + late_after_);
   }
   return transfer_ ? std::min(at, transfer_->until) : at;
 }

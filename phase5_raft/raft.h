@@ -44,7 +44,8 @@ struct RaftOptions {
   /// A follower waits this long, to twice this long, before it asks for votes. Also how long a
   /// leader leads without hearing from a majority, or from its own disk.
   Duration election_timeout = std::chrono::milliseconds{400};
-  /// Entries not acknowledged for so long are sent again; 0: heartbeats find what is missing.
+  /// Entries not committed for so long are sent again to whoever has not acknowledged them, then
+  /// after twice as long …; 0: heartbeats find what is missing.
   Duration resend_after{};
   /// How long after the beginning of a confirmed round the leader may answer reads by itself; 0:
   /// never, each read is confirmed. Below election_timeout by more than clocks drift in it.
@@ -139,6 +140,10 @@ class Raft {
   /// Drops applied entries from memory until about `bytes_kept` are left.
   void trim_log(std::size_t bytes_kept);
 
+  /// Whether a leader with Fanout::bare_majority tells one follower at once what is committed: one
+  /// message more an entry, and whoever leads next knows better what was answered.
+  void announce_commits(bool yes) { announces_commits_ = yes; }
+
   /// What heartbeats say of the state, so that divergence is found; see AppendEntries.
   void sample(Index index, std::uint64_t checksum) {
     sampled_ = index;
@@ -194,7 +199,6 @@ class Raft {
     std::uint64_t round_sent = 0;  // it was told
     Instant heard{};               // its last answer in this term
     Instant sent{};                // our last message to it
-    Instant progress{};            // its match moved, or nothing was in flight
   };
   struct Incoming {
     std::uint64_t image = 0;
@@ -257,10 +261,12 @@ class Raft {
   void send_heartbeat(Peer& peer, Instant now, Effects& out);
   const Bytes& encoded_append(Index previous, bool with_entries);
   void go_back(Peer& peer, Index next);
-  void resend_if_due(Peer& peer, Instant now);
-  bool few_are_late(Instant now) const;
-  void choose_few(Instant now);
+  bool commit_is_late(Instant now) const;
+  void resend(Instant now);
+  void choose_few(Instant now, bool late);
   bool chosen(const Peer& peer) const;
+  void announce_commit(Effects& out);
+  AppendEntries notice_of_commit() const;
   void on_matched(Instant now, Peer& peer, Index match, Effects& out);
   void on_refused(Peer& peer, const Appended& appended);
   void count_rounds();
@@ -329,7 +335,10 @@ class Raft {
   Index recorded_;         // given out as records up to here
   Index own_match_;        // durable here up to here
   Instant disk_progress_{};
-  Instant commit_progress_{};  // commit_ moved, or everything was committed
+  Instant commit_progress_{};  // commit_ moved, or everything was committed, or was sent again
+  Duration late_after_{};      // then: twice as long each time, up to a heartbeat
+  std::uint32_t resent_ = 0;   // since then
+  bool announces_commits_ = false;
   std::uint64_t round_ = 0;
   std::uint64_t confirmed_round_ = 0;
   bool round_wanted_ = false;

@@ -52,7 +52,7 @@ void Raft::on(Instant now, NodeId from, const AppendEntries& append, Effects& ou
   // Figure 2, AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry).
   advance_commit(std::min(append.commit, matched_));
   round_seen_ = std::max(round_seen_, append.round);
-  owes_answer_ = true;  // one answer for all that comes in a turn
+  owes_answer_ = owes_answer_ || append.round > 0;  // one answer for all that comes in a turn
 }
 
 /// Raft 5.3: the follower can include the term of the conflicting entry and the first index it

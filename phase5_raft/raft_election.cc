@@ -9,10 +9,14 @@ namespace kv::raft {
 /// Raft 5.2: election timeouts are chosen randomly from a fixed interval, so that in most cases
 /// only a single server will time out.
 void Raft::reset_election_timer(Instant now) {
+  // With a bare majority, those go first who know what was committed: they will not have to answer
+  // again what the last leader may have answered.
+  const bool behind = options_.fanout == Fanout::bare_majority && commit_ < log_.last();
   // Whoever has no vote starts no election.
-  election_at_ = membership().votes(self_) ? now + random_.between(options_.election_timeout,
-                                                                   2 * options_.election_timeout)
-                                           : never;
+  election_at_ = membership().votes(self_)
+                     ? now + (behind ? options_.election_timeout / 2 : Duration{}) +
+                           random_.between(options_.election_timeout, 2 * options_.election_timeout)
+                     : never;
 }
 
 /// Thesis 4.2.3: within the minimum election timeout of hearing from a current leader, nobody else
@@ -135,6 +139,8 @@ void Raft::become_leader(Instant now, Effects& out) {
   }
   own_match_ = recorded_ = log_.last();  // our vote came back from the disk behind all of these
   disk_progress_ = commit_progress_ = now;
+  late_after_ = options_.resend_after;
+  resent_ = 0;
   round_ = confirmed_round_ = 0;
   rounds_.clear();
   lease_until_ = {};

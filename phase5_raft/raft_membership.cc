@@ -102,7 +102,7 @@ void Raft::match_peers_to_membership() {
       Peer fresh;
       fresh.id = id;
       fresh.next = log_.last() + 1;
-      fresh.heard = fresh.progress = now_;
+      fresh.heard = now_;
       fresh.sent = now_ - options_.heartbeat_every;  // at once
       peers_.push_back(std::move(fresh));
     }

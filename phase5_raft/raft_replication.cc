@@ -11,6 +11,10 @@ namespace kv::raft {
 namespace {
 
 constexpr std::size_t rounds_max = 4096;
+/// Before each takes twice as long as the last: a few losses must not cost more than they do.
+constexpr std::uint32_t resends_in_a_row = 4;
+/// Rounds not confirmed, this one included, beyond which every heartbeat asks for an answer.
+constexpr std::uint64_t rounds_open_max = 1;
 
 }  // namespace
 
@@ -39,6 +43,8 @@ Index Raft::propose(Instant now, EntryKind kind, ByteView payload) {
   now_ = now;
   if (commit_ == log_.last()) {
     commit_progress_ = now;
+    late_after_ = options_.resend_after;
+    resent_ = 0;
   }
   log_.append(term_, kind, payload);
   dirty_ = true;
@@ -94,14 +100,15 @@ void Raft::replicate(Instant now, Effects& out) {
   if (recorded_ < log_.last()) {
     record_proposals(now, out);
   }
-  for (Peer& each : peers_) {
-    resend_if_due(each, now);
-  }
-  if (!dirty_ && !round_wanted_ && !beats && !few_are_late(now)) {
+  const bool late = commit_is_late(now);
+  if (!dirty_ && !round_wanted_ && !beats && !late) {
     return;
   }
   begin_round(now);
-  choose_few(now);
+  choose_few(now, late);
+  if (late) {
+    resend(now);
+  }
   for (Peer& each : peers_) {
     tell(each, now, out);
   }
@@ -176,9 +183,6 @@ void Raft::send_entries(Peer& each, Instant now, Effects& out) {
     each.probing = true;
     return;
   }
-  if (each.in_flight.empty()) {
-    each.progress = now;
-  }
   each.in_flight.push_back({encoded_.last, message.size()});
   each.in_flight_bytes += message.size();
   each.next = encoded_.last + 1;
@@ -187,8 +191,23 @@ void Raft::send_entries(Peer& each, Instant now, Effects& out) {
 /// Says that we lead, and asks whether its log is equal to ours as far as we think.
 void Raft::send_heartbeat(Peer& each, Instant now, Effects& out) {
   const bool known = each.pace != Pace::image;
-  out.sends.push_back({each.id, encoded_append(known ? each.next - 1 : Index{}, false), false});
   each.sent = now;
+  // With a bare majority: those who are not needed for it need not answer either.
+  const bool quiet = !chosen(each) && !round_wanted_ && each.pace == Pace::replicate &&
+                     each.match == log_.last() && round_ <= confirmed_round_ + rounds_open_max;
+  if (quiet) {
+    out.sends.push_back({each.id, encode_message(notice_of_commit()), false});
+  } else {
+    out.sends.push_back({each.id, encoded_append(known ? each.next - 1 : Index{}, false), false});
+  }
+}
+
+/// It is of no round: no answer is wanted. For those whose log is ours up to there.
+AppendEntries Raft::notice_of_commit() const {
+  return {.term = term_,
+          .previous = commit_,
+          .previous_term = log_.term_at(commit_).value_or(Term{}),
+          .commit = commit_};
 }
 
 /// Followers at the same place are sent the same bytes.
@@ -225,45 +244,58 @@ void Raft::go_back(Peer& each, Index next) {
   dirty_ = true;
 }
 
-void Raft::resend_if_due(Peer& each, Instant now) {
-  if (options_.resend_after > Duration{} && !each.in_flight.empty() &&
-      now - each.progress >= options_.resend_after) {
-    each.progress = now;
-    go_back(each, each.match + 1);
+bool Raft::commit_is_late(Instant now) const {
+  return options_.resend_after > Duration{} && commit_ < log_.last() &&
+         now - commit_progress_ >= late_after_;
+}
+
+/// Those who are chosen now get again what they have not acknowledged.
+void Raft::resend(Instant now) {
+  commit_progress_ = now;
+  ++resent_;
+  late_after_ = resent_ < resends_in_a_row ? options_.resend_after
+                                           : std::min(2 * late_after_, options_.heartbeat_every);
+  for (Peer& each : peers_) {
+    if (chosen(each) && each.pace != Pace::image && each.match < log_.last()) {
+      go_back(each, each.match + 1);
+      each.pace = each.pace == Pace::probe && each.match > Index{} ? Pace::replicate : each.pace;
+    }
   }
 }
 
 // --- to whom entries go at once ------------------------------------------------------------------
 
-bool Raft::few_are_late(Instant now) const {
-  return options_.fanout == Fanout::bare_majority && commit_ < log_.last() &&
-         now - commit_progress_ >= options_.resend_after;
-}
-
-/// A bare majority, and another one each time, so that nobody falls far behind. Everyone, once
-/// those who were chosen have not answered in time.
-void Raft::choose_few(Instant now) {
+/// A bare majority, and another one each time, so that nobody falls far behind. If that did not
+/// answer in time: as many others as are missing.
+void Raft::choose_few(Instant now, bool late) {
   few_.clear();
-  const bool late = few_are_late(now);
-  everyone_now_ = options_.fanout == Fanout::everyone || membership().joint() || late;
+  everyone_now_ = options_.fanout == Fanout::everyone || membership().joint();
   if (everyone_now_) {
-    commit_progress_ = late ? now : commit_progress_;
     return;
   }
+  const auto has_all = [&](const Peer& each) { return late && each.match == log_.last(); };
+  const auto have_all = static_cast<std::size_t>(std::ranges::count_if(peers_, has_all));
   const std::size_t needed = majority(membership().voters.size()) - 1;
-  const auto fit = [&](const Peer& each, bool well) {
-    return membership().votes(each.id) && !chosen(each) &&
-           (!well || (each.pace == Pace::replicate &&
-                      now - each.heard < options_.heartbeat_every + options_.election_timeout / 2));
-  };
   ++few_from_;
   for (const bool well : {true, false}) {
-    for (std::size_t i = 0; i < peers_.size() && few_.size() < needed; ++i) {
+    for (std::size_t i = 0; i < peers_.size() && few_.size() + have_all < needed; ++i) {
       const Peer& each = peers_[(few_from_ + i) % peers_.size()];
-      if (fit(each, well)) {
+      const bool fit = !well || (each.pace == Pace::replicate &&
+                                 now - each.heard < 3 * options_.heartbeat_every);
+      if (fit && membership().votes(each.id) && !has_all(each) && !chosen(each)) {
         few_.push_back(each.id);
       }
     }
+  }
+}
+
+/// To one of those who have it all.
+void Raft::announce_commit(Effects& out) {
+  const auto has_all = std::ranges::find_if(peers_, [this](const Peer& each) {
+    return each.match >= commit_ && membership().votes(each.id);
+  });
+  if (has_all != peers_.end()) {
+    out.sends.push_back({has_all->id, encode_message(notice_of_commit()), false});
   }
 }
 
@@ -310,9 +342,6 @@ void Raft::on_matched(Instant now, Peer& each, Index match, Effects& out) {
   while (!each.in_flight.empty() && each.in_flight.front().last <= each.match) {
     each.in_flight_bytes -= each.in_flight.front().bytes;
     each.in_flight.pop_front();
-  }
-  if (moved) {
-    each.progress = now;
   }
   const bool known = each.match >= log_.base();
   if ((each.pace == Pace::probe && each.match + 1 >= each.next) ||
@@ -369,6 +398,11 @@ void Raft::commit_by_counting(Instant now, Effects& out) {
   }
   commit_ = counted;
   commit_progress_ = now;
+  late_after_ = options_.resend_after;
+  resent_ = 0;
+  if (announces_commits_ && options_.fanout == Fanout::bare_majority) {
+    announce_commit(out);
+  }
   if (noting(Level::debug)) {
     note(out, Level::debug,
          wire::LogFields{}
