@@ -18,6 +18,7 @@
 #include "phase2_rpc/kv_skeleton.h"
 #include "phase2_rpc/peer_transport.h"
 #include "phase2_rpc/replica_figures.h"
+#include "phase2_rpc/replica_recorder.h"
 #include "phase2_rpc/rpc_metrics.h"
 #include "phase2_rpc/rpc_server.h"
 #include "phase2_rpc/server_methods.h"
@@ -101,6 +102,8 @@ void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& ta
             "until a request that is not answered gets UNKNOWN or UNAVAILABLE");
   flags.add("--drain-timeout", target.drain_patience,
             "after SIGTERM: to answer what has arrived and send it");
+  flags.add("--record", target.record, "write every input of the replica there, for quintet replay",
+            "DIR");
   program.add_flags(flags);
   flags.finally([&] { return why_no_role(program, target); });
 }
@@ -300,16 +303,27 @@ bool ReplicaServer::connected(NodeId peer) const {
 
 int run_replica_server(const ReplicaProgram& program, int argc, char** argv) {
   ReplicaFlags settings;
+  ReplayFlags again;
   host::Flags flags{program.name, program.purpose};
   declare(flags, program, settings);
+  flags.add("--replay", again.file, "instead of serving: what quintet replay asks for", "FILE");
+  flags.add("--until", again.until, "of a replay: its last request", "OP");
+  flags.add_switch("--trap", again.trap, "of a replay: stop in the debugger before that");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
+  }
+  if (!again.file.empty()) {
+    return replay_recording(program, again);
   }
   host::open_standard_descriptors();
   const host::EndSignals ends;
   host::raise_descriptor_limit();
   std::string why;
-  const auto server = ReplicaServer::start(program, settings, why);
+  const auto server = ReplicaServer::start(
+      settings.record.empty()
+          ? program
+          : recording_program(program, settings.record, {argv + 1, argv + argc}),
+      settings, why);
   if (!server) {
     std::fprintf(stderr, "%s: %s\n", program.name.c_str(), why.c_str());
     return 1;

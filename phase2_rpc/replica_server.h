@@ -58,6 +58,7 @@ struct ReplicaFlags {
   host::ByteCount snapshot_every{256 * 1024 * 1024};
   Duration answer_patience = std::chrono::seconds{5};
   Duration drain_patience = std::chrono::seconds{5};
+  std::string record;  // a folder for recordings; empty: none
 };
 
 /// Declares them, and the program's own. Parsing refuses a role that the program does not have.

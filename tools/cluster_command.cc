@@ -1,10 +1,7 @@
 #include "tools/cluster_command.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -18,6 +15,7 @@
 #include "tools/control_desk.h"
 #include "tools/control_server.h"
 #include "tools/fault_player.h"
+#include "tools/own_folder.h"
 #include "tools/role_finder.h"
 
 namespace kv::tools {
@@ -61,13 +59,6 @@ struct Settings {
   std::uint32_t phase = 0;
   std::optional<std::uint64_t> seed;
 };
-
-std::string beside_us(const std::string& name) {
-  char path[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string us{path, static_cast<std::size_t>(std::max<ssize_t>(length, 0))};
-  return us.substr(0, us.rfind('/') + 1) + name;
-}
 
 std::string combination_error(Settings& settings) {
   cluster::Plan& plan = settings.options.plan;

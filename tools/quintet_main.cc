@@ -11,6 +11,7 @@
 #include "tools/cluster_command.h"
 #include "tools/compare_command.h"
 #include "tools/ctl_command.h"
+#include "tools/replay_command.h"
 #include "tools/trace_command.h"
 
 namespace {
@@ -28,6 +29,7 @@ constexpr std::array subcommands = {
     Subcommand{"bench", "puts load on a server and prints what came of it",
                kv::tools::bench_command},
     Subcommand{"compare", "one table over the logs of several runs", kv::tools::compare_command},
+    Subcommand{"replay", "gives a recorded replica its inputs again", kv::tools::replay_command},
     Subcommand{"trace", "one operation's way through every node", kv::tools::trace_command},
     Subcommand{"check", "tells whether recorded histories are linearizable",
                kv::tools::check_command},
