@@ -87,7 +87,7 @@ chaos() {
   wait "$load"
   sentence "$what: the load ends" is $? 0
   sentence "$what: faults struck, and operations were answered all the same" \
-    [ "$(grep -vc skipped "$dir/played")" -ge 3 -a "$(number ops)" -gt 500 ]
+    [ "$(grep -vc skipped "$dir/played")" -ge 3 -a "$(number ops)" -gt 100 ]
   capture "$quintet" check "$dir/history.jsonl"
   head -n 20 "$scratch/out" | sed 's/^/# /'
   sentence "$what: the history is linearizable" is "$status" 0
