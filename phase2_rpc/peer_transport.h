@@ -63,6 +63,7 @@ class RpcPeerTransport final : public host::PeerTransport {
   void start(OnMessages on_messages) override;
   void send(std::vector<Send>& sends, std::uint64_t first_msg) override;
   bool connected(NodeId peer) const override;
+  bool lends_threads() const override { return true; }
   void stop() override;
 
   PeerCounts counts() const;

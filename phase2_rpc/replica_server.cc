@@ -187,6 +187,7 @@ host::ReplicaHost::Options ReplicaServer::Parts::host_options(Random& chance) co
           .directory = server.data,
           .journal_id = chance.next(),
           .sync = server.sync == "never" ? host::Journal::Sync::never : host::Journal::Sync::always,
+          .segment_bytes = flags.segment_bytes,
           .patience = flags.answer_patience,
           .drain_patience = flags.drain_patience,
           .snapshot_every_bytes = flags.snapshot_every.value,

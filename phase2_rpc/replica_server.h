@@ -56,6 +56,7 @@ struct ReplicaFlags {
   bool insecure = false;
   std::uint64_t connections_max = 10'000;
   host::ByteCount snapshot_every{256 * 1024 * 1024};
+  std::uint64_t segment_bytes = 32 * 1024 * 1024;  // of the journal's files; tests have less
   Duration answer_patience = std::chrono::seconds{5};
   Duration drain_patience = std::chrono::seconds{5};
   std::string record;  // a folder for recordings; empty: none

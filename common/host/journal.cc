@@ -89,6 +89,7 @@ bool Journal::State::write_records(std::span<const Bytes> records) {
       return false;
     }
     records = records.subspan(count);
+    tell_progress(!records.empty());
   }
   return true;
 }
@@ -118,8 +119,19 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
     pending_bytes -= handed;
     durable.store(place.record, std::memory_order_release);
   }
-  options.on_progress();
   return true;
+}
+
+void Journal::State::tell_progress(bool more_to_write) {
+  if (!more_to_write && options.on_rest) {
+    const std::lock_guard lock{mutex};
+    more_to_write = !queue.empty();
+  }
+  if (!more_to_write && options.on_rest) {
+    options.on_rest();
+  } else {
+    options.on_progress();
+  }
 }
 
 /// Goes on in a new segment. Only here, after the sync of the last batch: a segment that has its

@@ -45,6 +45,9 @@ class Journal {
     /// Called on the journal's threads when durable_records() or room() may have changed. Must
     /// not call the journal back.
     std::function<void()> on_progress = [] {};
+    /// If given, called instead on the writer's thread when all that was handed over is durable.
+    /// It may call append() and ask: whoever wants to go on with that need not be woken for it.
+    std::function<void()> on_rest;
     /// Called at most once, on any thread of the journal's. If it returns, as in a test, nothing
     /// further becomes durable.
     std::function<void(const std::string&)> fatal = die_of_disk;

@@ -64,6 +64,7 @@ struct Journal::State {
   void write_all_that_comes();
   bool write_records(std::span<const Bytes> records);
   bool write_batch(std::span<const Bytes> records);
+  void tell_progress(bool more_to_write);
   bool roll();
   bool take_spare(Spare& spare);
   bool begin_segment(Spare spare);

@@ -42,6 +42,9 @@ class PeerTransport {
   /// Whether a message sent now is likely to arrive. From any thread.
   virtual bool connected(NodeId peer) const = 0;
 
+  /// Whether on_messages may work for the Replica, and so send, on the thread that runs it.
+  virtual bool lends_threads() const { return false; }
+
   /// When it returns, on_messages runs no more.
   virtual void stop() = 0;
 };

@@ -22,6 +22,11 @@ bool ReplicaHost::Core::recover(std::string& why) {
                             .sync = options_.sync,
                             .full_retry = options_.full_retry,
                             .on_progress = [this] { inbox_.poke(); },
+                            .on_rest =
+                                [this] {
+                                  std::vector<PeerMessage> none;
+                                  bring(none);
+                                },
                             .fatal = options_.fatal},
                            why);
   if (!journal_) {
@@ -80,7 +85,11 @@ bool ReplicaHost::Core::open_snapshot(const OnPiece& on_piece, std::uint64_t& fr
 
 void ReplicaHost::Core::start() {
   thread_ = std::thread{[this] { run(); }};
-  transport_.start([this](std::vector<PeerMessage>& messages) { inbox_.add(messages); });
+  if (transport_.lends_threads()) {
+    transport_.start([this](std::vector<PeerMessage>& messages) { bring(messages); });
+  } else {
+    transport_.start([this](std::vector<PeerMessage>& messages) { inbox_.add(messages); });
+  }
 }
 
 // --- the front door ------------------------------------------------------------------------------
@@ -118,8 +127,9 @@ void ReplicaHost::Core::run() {
   settle();
   look_at_service();
   while (!drained()) {
-    take_input();
-    step();
+    inbox_.rest(due(), nullptr);
+    inbox_.take(input_);
+    turn();
   }
   refuse_rest();
   if (counts_.activity() > 0) {

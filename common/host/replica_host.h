@@ -1,10 +1,12 @@
 // Runs a Replica on real threads, disk and network, and is the front door's Service for it.
 //
-// One thread runs the protocol. It takes all that came in at once, lets the Replica make one batch
-// of effects of it, hands the batch's records to the journal and sends at once what need not wait
-// for them. The rest leaves when the journal says that these records are durable, in order, while
-// the Replica already works on the next batch. So a lone command waits for nobody, and a crowd
-// shares one sync. What a Replica sends to itself does not leave this thread.
+// One thread at a time works for the protocol: mostly one of the host's own, but whoever brings
+// peers' messages or news from the disk, if nobody else does just then. It takes all that came in
+// at once, lets the Replica make one batch of effects of it, hands the batch's records to the
+// journal and sends at once what need not wait for them. The rest leaves when the journal says that
+// these records are durable, in order, while the Replica already works on the next batch. So a lone
+// command waits for nobody, and a crowd shares one sync. What a Replica sends to itself does not
+// leave this thread.
 //
 // What cannot be taken in is refused at once, with the reason; what was taken in is answered
 // within `patience`: unknown if the Replica had it by then, unavailable if not. When the disk is
@@ -78,7 +80,7 @@ class ReplicaHost final : public Service {
                                             std::string& why);
   ~ReplicaHost() override;  // as stop()
 
-  /// `done` runs on the host's thread, or during the call if the command is refused.
+  /// `done` runs on the thread that works, or during the call if the command is refused.
   void submit(const Command& command, Done done) override;
   bool healthy() const override;
 

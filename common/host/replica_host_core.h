@@ -76,7 +76,10 @@ class ReplicaHost::Core {
   bool open_snapshot(const OnPiece& on_piece, std::uint64_t& from, std::string& why);
 
   void run();
+  void bring(std::vector<PeerMessage>& messages);
+  void turn();
   void take_input();
+  Instant due() const;
   Instant sleep_until() const;
   bool more_to_do_now() const;
   void step();
@@ -124,7 +127,7 @@ class ReplicaHost::Core {
   std::unique_ptr<std::atomic<double>[]> gauges_;
   std::atomic<bool> serving_{false};
 
-  // The protocol's thread alone, once it runs.
+  // Whoever works alone (see ReplicaInbox), once the protocol's thread runs.
   LogWriter writer_;
   Instant now_{};
   Instant log_due_ = never;

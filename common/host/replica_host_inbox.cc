@@ -1,6 +1,7 @@
 #include "common/host/replica_host_inbox.h"
 
 #include "common/core/check.h"
+#include "common/host/clock.h"
 
 namespace kv::host {
 
@@ -21,12 +22,28 @@ const char* ReplicaInbox::add(const Command& command, Service::Done& done, Insta
   request_bytes_ += bytes;
   request.done = std::move(done);
   batch_.requests.push_back(std::move(request));
-  wake();
+  wake_locked();
   return nullptr;
 }
 
 void ReplicaInbox::add(std::vector<PeerMessage>& messages) {
   const std::lock_guard lock{mutex_};
+  add_locked(messages);
+  wake_locked();
+}
+
+bool ReplicaInbox::add_and_work(std::vector<PeerMessage>& messages, Batch& batch) {
+  const std::lock_guard lock{mutex_};
+  add_locked(messages);
+  poked_ = poked_ || messages.empty();
+  if (working_) {
+    return false;  // whoever works will find it
+  }
+  begin_work_locked(batch);
+  return true;
+}
+
+void ReplicaInbox::add_locked(std::vector<PeerMessage>& messages) {
   for (PeerMessage& message : messages) {
     if (message_bytes_ + message.bytes.size() > limits_.message_bytes_max && message_bytes_ > 0) {
       ++batch_.messages_dropped;
@@ -35,20 +52,19 @@ void ReplicaInbox::add(std::vector<PeerMessage>& messages) {
     message_bytes_ += message.bytes.size();
     batch_.messages.push_back(std::move(message));
   }
-  wake();
 }
 
 void ReplicaInbox::poke() {
   const std::lock_guard lock{mutex_};
   poked_ = true;
-  wake();
+  wake_locked();
 }
 
 void ReplicaInbox::stop() {
   const std::lock_guard lock{mutex_};
   batch_.stopping = true;
   poked_ = true;
-  wake();
+  wake_locked();
 }
 
 bool ReplicaInbox::stopping() const {
@@ -56,32 +72,57 @@ bool ReplicaInbox::stopping() const {
   return batch_.stopping;
 }
 
-void ReplicaInbox::wake() {
-  if (asleep_) {
+/// Not while somebody works: that one looks when it is done.
+void ReplicaInbox::wake_locked() {
+  if (asleep_ && !working_) {
     asleep_ = false;  // whoever comes next need not wake it again
     wakes_.notify_one();
   }
 }
 
-void ReplicaInbox::take(Batch& batch, Instant deadline) {
+bool ReplicaInbox::something_waits_locked() const {
+  return poked_ || !batch_.requests.empty() || !batch_.messages.empty();
+}
+
+void ReplicaInbox::begin_work_locked(Batch& batch) {
+  working_ = true;
+  poked_ = false;
   batch.requests.clear();
   batch.messages.clear();
-  std::unique_lock lock{mutex_};
-  const auto something = [this] {
-    asleep_ = !poked_ && batch_.requests.empty() && batch_.messages.empty();
-    return !asleep_;
-  };
-  if (deadline == never) {
-    wakes_.wait(lock, something);
-  } else {
-    wakes_.wait_until(lock, std::chrono::steady_clock::time_point{deadline.time_since_epoch()},
-                      something);
-  }
-  asleep_ = false;
-  poked_ = false;
   std::swap(batch, batch_);
   batch_.stopping = batch.stopping;
   batch_.messages_dropped = 0;
+}
+
+void ReplicaInbox::take(Batch& batch) {
+  std::unique_lock lock{mutex_};
+  while (working_ || !(something_waits_locked() || run_now() >= due_)) {
+    asleep_ = true;
+    asleep_until_ = working_ ? never : due_;
+    if (asleep_until_ == never) {
+      wakes_.wait(lock);
+    } else {
+      wakes_.wait_until(lock,
+                        std::chrono::steady_clock::time_point{asleep_until_.time_since_epoch()});
+    }
+    asleep_ = false;
+  }
+  begin_work_locked(batch);
+}
+
+bool ReplicaInbox::rest(Instant due, Batch* batch) {
+  const std::lock_guard lock{mutex_};
+  check(working_);
+  if (batch != nullptr && something_waits_locked()) {
+    begin_work_locked(*batch);
+    return true;
+  }
+  working_ = false;
+  due_ = due;
+  if (something_waits_locked() || due < asleep_until_) {
+    wake_locked();
+  }
+  return false;
 }
 
 void ReplicaInbox::took(std::size_t answered, std::size_t request_bytes,

@@ -1,4 +1,8 @@
-// Where other threads leave what the protocol's thread is to do, in batches, and wake it once.
+// Where threads leave what is to be done for the Replica, in batches, and who does it.
+//
+// One thread works at a time. Mostly it is the protocol's own thread, woken once for all that has
+// come. But who brings peers' messages, or news from the disk, may work at once if nobody does:
+// a wake-up saved is most of what a small batch costs.
 #pragma once
 
 #include <condition_variable>
@@ -35,7 +39,7 @@ inline std::size_t bytes_of(const Command& command) {
   return bytes;
 }
 
-/// take() and took() belong to the protocol's thread, the rest to any.
+/// took() and rest() belong to whoever works, take() to the protocol's thread, the rest to any.
 class ReplicaInbox {
  public:
   struct Limits {
@@ -58,17 +62,27 @@ class ReplicaInbox {
   void add(std::vector<PeerMessage>& messages);
   /// Something else has changed: look at it.
   void poke();
+  /// Adds `messages`, or pokes if there are none; and true if the caller works from now on: then
+  /// it has what came in `batch`, and rests when it is done.
+  bool add_and_work(std::vector<PeerMessage>& messages, Batch& batch);
   void stop();
   bool stopping() const;
 
-  /// Waits until there is something, or until `deadline`, and replaces `batch` by it.
-  void take(Batch& batch, Instant deadline);
+  /// Waits until there is something or `due` has come, and nobody else works. From now on the
+  /// caller does, and has in `batch` what came.
+  void take(Batch& batch);
+  /// Whoever worked does no more; something is to be done at `due`. True if something has come
+  /// meanwhile and `batch` is not null: then the caller works on, with that.
+  bool rest(Instant due, Batch* batch);
   /// So many requests were answered, and so many bytes of requests and messages given to the
   /// Replica or dropped: there is room for as much again.
   void took(std::size_t answered, std::size_t request_bytes, std::size_t message_bytes);
 
  private:
-  void wake();
+  void add_locked(std::vector<PeerMessage>& messages);
+  bool something_waits_locked() const;
+  void begin_work_locked(Batch& batch);
+  void wake_locked();
 
   const Limits limits_;
   mutable std::mutex mutex_;  // guards all that follows
@@ -78,7 +92,10 @@ class ReplicaInbox {
   std::size_t request_bytes_ = 0;
   std::size_t message_bytes_ = 0;
   bool poked_ = false;
-  bool asleep_ = false;
+  bool working_ = true;           // somebody works; first the protocol's thread
+  bool asleep_ = false;           // the protocol's thread …
+  Instant asleep_until_ = never;  // … at most
+  Instant due_ = never;
 };
 
 }  // namespace kv::host

@@ -15,11 +15,31 @@ using wire::LogFields;
 constexpr std::size_t requests_a_turn_max = 512;
 constexpr std::size_t bytes_a_turn_max = 1024 * 1024;
 
+/// A thread that has other work makes so many turns at a stretch.
+constexpr int turns_lent_max = 4;
+
 }  // namespace
 
-void ReplicaHost::Core::take_input() {
-  inbox_.take(input_, more_to_do_now() ? now_ : sleep_until());
+/// On the thread that brought `messages`, or news from the disk: if nobody works, it does.
+void ReplicaHost::Core::bring(std::vector<PeerMessage>& messages) {
+  if (!inbox_.add_and_work(messages, input_)) {
+    return;
+  }
+  for (int turns = 1;; ++turns) {
+    turn();
+    if (!inbox_.rest(due(), turns < turns_lent_max ? &input_ : nullptr)) {
+      return;
+    }
+  }
+}
+
+void ReplicaHost::Core::turn() {
   now_ = run_now();
+  take_input();
+  step();
+}
+
+void ReplicaHost::Core::take_input() {
   if (input_.stopping && stop_by_ == never) {
     stop_by_ = now_ + options_.drain_patience;
   }
@@ -52,6 +72,10 @@ bool ReplicaHost::Core::more_to_do_now() const {
   }
   return !held_back() && (!own_messages_.empty() || !messages_.empty() ||
                           (!held_.empty() && room_ != Journal::Room::wait));
+}
+
+Instant ReplicaHost::Core::due() const {
+  return drained() || more_to_do_now() ? now_ : sleep_until();
 }
 
 Instant ReplicaHost::Core::sleep_until() const {

@@ -57,7 +57,7 @@ struct Effects {
   }
 };
 
-/// One copy of the store with its protocol. Used from one thread.
+/// One copy of the store with its protocol. Used from one thread at a time.
 ///
 /// A life begins with restore() of the newest snapshot's pieces, if there is one, then recover()
 /// of every record after it, in order; then start(); then everything else, in any order.

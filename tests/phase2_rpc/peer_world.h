@@ -23,9 +23,14 @@ struct Station {
                    std::string its_secret = "", std::string its_cluster = "quintet")
       : self{number}, secret(std::move(its_secret)), cluster(std::move(its_cluster)) {
     const auto notice = [this](Level, std::string_view fields) { note(fields); };
-    transport = std::make_unique<RpcPeerTransport>(
-        RpcPeerTransport::Options{.self = self, .cluster = cluster, .secret = secret}, dispatcher,
-        notice);
+    RpcPeerTransport::Options ours;
+    ours.self = self;
+    ours.cluster = cluster;
+    ours.secret = secret;
+    ours.queue_bytes_max = 4 * 1024 * 1024;
+    // A test that holds a peer up, on a machine that is busy, must not look like a broken link.
+    ours.unacknowledged_max = ours.keep_alive.silence_max = std::chrono::minutes{1};
+    transport = std::make_unique<RpcPeerTransport>(ours, dispatcher, notice);
     RpcServer::Options options;
     options.listen = listen;
     options.secret = secret;

@@ -71,6 +71,7 @@ struct ReplicaWorld {
     flags.server.log = file("log" + std::to_string(node));
     flags.server.data = file("data" + std::to_string(node));
     flags.server.seed = 1;
+    flags.segment_bytes = 256 * 1024;
     for (std::uint32_t i = 1; i <= ports.size() && ports.size() > 1; ++i) {
       flags.server.peers.push_back({.node = {i}, .rpc = ports[i - 1].endpoint()});
     }

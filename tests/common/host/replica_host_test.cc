@@ -338,7 +338,7 @@ BOOST_AUTO_TEST_CASE(after_a_failed_sync_nothing_is_acknowledged) {
   MemoryDisk disk;
   Running running{disk};
   auto options = running.options();
-  options.patience = std::chrono::milliseconds{50};
+  options.patience = options.drain_patience = std::chrono::milliseconds{50};
   BOOST_REQUIRE(running.start(std::make_unique<sim::JournalingReplica>(), std::move(options)));
   running.ask(put("k", "v"));
   disk.fail_next_sync();
@@ -446,7 +446,6 @@ BOOST_AUTO_TEST_CASE(a_turn_gives_messages_then_requests_then_a_tick_and_makes_o
   input_waits.set_value();
   third.wait();
   BOOST_REQUIRE(ready(second));
-  BOOST_TEST((running.submit(put("k", "v")).valid()));
 }
 
 BOOST_AUTO_TEST_CASE(a_replica_that_says_not_now_is_asked_again_and_told_of_when_it_is_late) {
