@@ -53,6 +53,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             trivial_sim:tools/trivial_sim_main.cc \
             bench_sim:tools/bench_sim_main.cc \
             bench_echo:tools/bench_echo_main.cc \
+            bench_asio_echo:tools/bench_asio_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
             bench_journal:tools/bench_journal_main.cc \
             bench_etcd:tools/bench_etcd_main.cc \
@@ -84,7 +85,7 @@ MAKEFLAGS += -j$(shell nproc)
 endif
 
 .PHONY: all programs tests help setup clean test unit_test e2e_test demo bench compare fuzz lint format \
-        phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft soak bench_journal bench_sim \
+        peers phase1_sockets phase2_rpc phase3_2pc phase4_paxos phase5_raft soak bench_journal bench_sim \
         sim_soak mutants chaos
 all: programs tests compile_commands.json ## builds everything into build/
 programs: $(BINARIES)
@@ -170,10 +171,35 @@ unit_test: tests ## the Boost.Test program alone
 	@$(BUILD)/bin/tests
 
 bench: ## our phases beside the installed peers, as ratios in one run; BENCH=tcp,log SECONDS=3 ROUNDS=5
-	@tools/setup.sh build bench
-	@$(MAKE) programs
+	@tools/setup.sh build bench $(if $(findstring rpc,$(or $(BENCH),rpc)),bench_rpc)
+	@$(MAKE) programs $(if $(findstring rpc,$(or $(BENCH),rpc)),peers)
 	@tools/bench.sh $(if $(BENCH),--groups $(BENCH)) $(if $(SECONDS),--seconds $(SECONDS)) \
 	  $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ITEMS),--items $(ITEMS)) $(if $(KEYS),--keys $(KEYS))
+
+# What RPC is compared with: each peer's own code generator, libraries and flags.
+PEERS := build/peers
+PEER_FLAGS := -std=c++20 -O2 -I. -I$(PEERS)
+peers: $(addprefix $(PEERS)/,grpc_peer thrift_peer capnp_peer)
+
+$(PEERS)/grpc_peer: tools/peers/grpc_peer_main.cc tools/peers/closed_loop.h tools/peers/kv.proto
+	@mkdir -p $(@D)
+	@echo "peer    $@"
+	@protoc -I tools/peers --cpp_out=$(@D) --grpc_out=$(@D) \
+	  --plugin=protoc-gen-grpc=$$(command -v grpc_cpp_plugin) tools/peers/kv.proto
+	@$(CXX) $(PEER_FLAGS) -o $@ $< $(@D)/kv.pb.cc $(@D)/kv.grpc.pb.cc \
+	  $$(pkg-config --libs grpc++ protobuf) -pthread
+
+$(PEERS)/thrift_peer: tools/peers/thrift_peer_main.cc tools/peers/closed_loop.h tools/peers/kv.thrift
+	@mkdir -p $(@D)
+	@echo "peer    $@"
+	@thrift --gen cpp -out $(@D) tools/peers/kv.thrift
+	@$(CXX) $(PEER_FLAGS) -o $@ $< $(@D)/Store.cpp $(@D)/kv_types.cpp -lthriftnb -lthrift -levent -pthread
+
+$(PEERS)/capnp_peer: tools/peers/capnp_peer_main.cc tools/peers/closed_loop.h tools/peers/kv.capnp
+	@mkdir -p $(@D)
+	@echo "peer    $@"
+	@capnp compile --src-prefix=tools/peers -oc++:$(@D) tools/peers/kv.capnp
+	@$(CXX) $(PEER_FLAGS) -o $@ $< $(@D)/kv.capnp.c++ -lcapnp-rpc -lcapnp -lkj-async -lkj -pthread
 
 bench_journal: $(BUILD)/bin/bench_journal $(BUILD)/bin/bench_replica_host ## the journal beside the bare disk; snapshots, restarts
 	@$(BUILD)/bin/bench_journal; journal=$$?; $(BUILD)/bin/bench_replica_host && exit $$journal
@@ -194,6 +220,7 @@ format: ## lays out every source as .clang-format says
 
 # Fuzzing: each tests/fuzz/X_fuzz.cc is a program, with clang's instrumentation in all it tests.
 FUZZ_LIBRARIES := common/core common/wire
+FUZZ_EXTRA := $(addprefix phase2_rpc/,code.cc rpc_frame.cc client_core.cc server_core.cc)  # the pure ones
 FUZZ_CXX ?= clang++
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all

@@ -65,7 +65,12 @@ Dispatcher::Respond::Respond(const Respond& other) : call_(other.call_) {
 }
 
 Dispatcher::Respond::~Respond() {
-  if (call_ == nullptr || call_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+  if (call_ == nullptr) {
+    return;
+  }
+  // The last owner, most often: then nobody else can come between.
+  if (call_->owners.load(std::memory_order_acquire) != 1 &&
+      call_->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) {
     return;
   }
   if (!call_->ended.load(std::memory_order_relaxed)) {
@@ -78,10 +83,19 @@ Dispatcher::Respond::~Respond() {
 void MethodCounts::count(Code code, Duration took) {
   const auto us = static_cast<std::uint64_t>(std::max<Duration::rep>(took.count(), 0));
   const std::size_t bucket = std::min<std::size_t>(std::bit_width(us), buckets - 1);
-  calls.fetch_add(1, std::memory_order_relaxed);
   by_code[static_cast<std::size_t>(code)].fetch_add(1, std::memory_order_relaxed);
   latency[bucket].fetch_add(1, std::memory_order_relaxed);
-  latency_us_sum.fetch_add(us, std::memory_order_relaxed);
+  if (us > 0) {
+    latency_us_sum.fetch_add(us, std::memory_order_relaxed);
+  }
+}
+
+std::uint64_t MethodCounts::calls() const {
+  std::uint64_t sum = 0;
+  for (const auto& count : by_code) {
+    sum += count.load(std::memory_order_relaxed);
+  }
+  return sum;
 }
 
 Dispatcher::Dispatcher(Now now, ToPool to_pool)
@@ -209,7 +223,8 @@ void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to)
   Respond respond{
       new Running(*this, entry, std::move(opened.metadata), context, respond_to.later())};
   if (here) {
-    std::get<LateHandler>(entry.handler)(respond.call_->context, call.body, respond);
+    respond.call_->owners.store(2, std::memory_order_relaxed);  // nobody else knows it yet
+    std::get<LateHandler>(entry.handler)(respond.call_->context, call.body, Respond{respond.call_});
     return;
   }
   respond.call_->body = call.body;

@@ -74,12 +74,12 @@ enum class OnceBy : std::uint8_t { dispatcher, handler };
 /// Counts of one method, for /metrics. Bucket i counts calls below 2^i microseconds.
 struct MethodCounts {
   static constexpr std::size_t buckets = 26;
-  std::atomic<std::uint64_t> calls{0};
   std::array<std::atomic<std::uint64_t>, 17> by_code{};
   std::array<std::atomic<std::uint64_t>, buckets> latency{};
   std::atomic<std::uint64_t> latency_us_sum{0};
 
   void count(Code code, Duration took);
+  std::uint64_t calls() const;
 };
 
 class Dispatcher {

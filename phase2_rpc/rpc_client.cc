@@ -33,6 +33,41 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 
 }  // namespace
 
+struct RpcLoop::Impl {
+  explicit Impl(Drive its_drive) : drive(its_drive), io(1), work(asio::make_work_guard(io)) {
+    if (drive == Drive::own_thread) {
+      thread = std::thread{[this] { io.run(); }};
+    }
+  }
+
+  const Drive drive;
+  asio::io_context io;
+  asio::executor_work_guard<asio::io_context::executor_type> work;  // it runs without work, too
+  std::thread thread;
+};
+
+RpcLoop::RpcLoop(Drive drive) : impl_(std::make_unique<Impl>(drive)) {}
+
+RpcLoop::~RpcLoop() {
+  impl_->io.stop();
+  if (impl_->thread.joinable()) {
+    impl_->thread.join();
+  }
+}
+
+void RpcLoop::drive(const std::function<bool()>& until) {
+  check(impl_->drive == Drive::caller);
+  while (!until()) {
+    impl_->io.run_one();
+  }
+}
+
+void RpcLoop::drive_some(Duration longest) {
+  check(impl_->drive == Drive::caller);
+  impl_->io.run_one_for(longest);
+  impl_->io.poll();
+}
+
 /// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
 struct RpcClient::Pending {
   Impl& client;
@@ -44,11 +79,14 @@ struct RpcClient::Pending {
   bool one_way = false;
 };
 
-struct RpcClient::Impl {
-  Impl(const Options& its_options, Notice its_notice)
+/// Everything but mail is the loop's thread's. Each of its operations on the loop keeps it alive,
+/// for the loop may outlive it.
+struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
+  Impl(const Options& its_options, RpcLoop::Impl& its_loop, Notice its_notice)
       : options(its_options),
+        drive(its_loop.drive),
         notice(std::move(its_notice)),
-        loop(1),
+        loop(its_loop.io),
         timer(loop),
         random(its_options.seed),
         reconnect(its_options.back_off) {
@@ -79,8 +117,8 @@ struct RpcClient::Impl {
   // Calls.
   bool post(std::unique_ptr<Pending>& pending);
   void take_mail();
-  void admit(std::unique_ptr<Pending> pending);
-  void send(std::unique_ptr<Pending> pending);
+  void admit(Instant now, std::unique_ptr<Pending> pending);
+  void send(Instant now, std::unique_ptr<Pending> pending);
   void ended(std::unique_ptr<Pending> pending, CallResult&& result);
   void send_waiting(Instant now);
   void arm();
@@ -95,10 +133,11 @@ struct RpcClient::Impl {
   }
 
   Options options;
+  const Drive drive;
   const Notice notice;
   std::string why_unusable;
   std::shared_ptr<asio::ssl::context> tls;
-  asio::io_context loop;
+  asio::io_context& loop;
   asio::steady_timer timer;
   Random random;
 
@@ -129,7 +168,6 @@ struct RpcClient::Impl {
   std::atomic<std::uint64_t> retried{0};
   std::atomic<std::uint64_t> connects{0};
   std::atomic<std::uint64_t> unasked{0};
-  std::thread thread;
 };
 
 // --- connecting ----------------------------------------------------------------------------------
@@ -166,35 +204,37 @@ void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
   } else {
     stream.emplace(std::in_place_type<PlainStream>, loop);
   }
-  socket().async_connect(endpoint, [this, its_life = life](error_code error) {
-    if (its_life != life || state != State::connecting) {
-      return;
-    }
-    if (error && !addresses.empty()) {
-      const tcp::endpoint next = addresses.back();
-      addresses.pop_back();
-      connect_to(next);
-      return;
-    }
-    if (error) {
-      connect_failed(error.message());
-      return;
-    }
-    if (auto* secure = std::get_if<TlsStream>(&*stream)) {
-      secure->async_handshake(asio::ssl::stream_base::client, [this, its_life](error_code refused) {
+  socket().async_connect(
+      endpoint, [this, self = shared_from_this(), its_life = life](error_code error) {
         if (its_life != life || state != State::connecting) {
           return;
         }
-        if (refused) {
-          connect_failed("TLS: " + refused.message());
-        } else {
-          on_connected();
+        if (error && !addresses.empty()) {
+          const tcp::endpoint next = addresses.back();
+          addresses.pop_back();
+          connect_to(next);
+          return;
         }
+        if (error) {
+          connect_failed(error.message());
+          return;
+        }
+        if (auto* secure = std::get_if<TlsStream>(&*stream)) {
+          secure->async_handshake(asio::ssl::stream_base::client,
+                                  [this, self, its_life](error_code refused) {
+                                    if (its_life != life || state != State::connecting) {
+                                      return;
+                                    }
+                                    if (refused) {
+                                      connect_failed("TLS: " + refused.message());
+                                    } else {
+                                      on_connected();
+                                    }
+                                  });
+          return;
+        }
+        on_connected();
       });
-      return;
-    }
-    on_connected();
-  });
 }
 
 void RpcClient::Impl::on_connected() {
@@ -245,7 +285,8 @@ void RpcClient::Impl::disconnect(const std::string& why) {
 // --- the stream ----------------------------------------------------------------------------------
 
 void RpcClient::Impl::read() {
-  const auto on_some = [this, its_life = life](error_code error, std::size_t count) {
+  const auto on_some = [this, self = shared_from_this(), its_life = life](error_code error,
+                                                                          std::size_t count) {
     if (its_life == life) {
       on_read(error, count);
     }
@@ -298,7 +339,8 @@ void RpcClient::Impl::write() {
 
 void RpcClient::Impl::write_rest(std::size_t done) {
   writing = true;
-  const auto on_written = [this, its_life = life](error_code error, std::size_t) {
+  const auto on_written = [this, self = shared_from_this(), its_life = life](error_code error,
+                                                                             std::size_t) {
     if (its_life != life) {
       return;
     }
@@ -327,7 +369,7 @@ bool RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
     wake = !std::exchange(mail_posted, true);
   }
   if (wake) {  // once for all mail that comes before the loop looks
-    asio::post(loop, [this] { take_mail(); });
+    asio::post(loop, [self = shared_from_this()] { self->take_mail(); });
   }
   return true;
 }
@@ -339,18 +381,19 @@ void RpcClient::Impl::take_mail() {
     taken.swap(mail);
     mail_posted = false;
   }
+  const Instant now = host::run_now();
   for (auto& pending : taken) {
-    admit(std::move(pending));
+    admit(now, std::move(pending));
   }
   write();
   arm();
 }
 
-void RpcClient::Impl::admit(std::unique_ptr<Pending> pending) {
+void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
   ++started;
   budget.called();
   if (takes_calls()) {
-    send(std::move(pending));
+    send(now, std::move(pending));
     return;
   }
   if (pending->one_way) {
@@ -364,8 +407,7 @@ void RpcClient::Impl::admit(std::unique_ptr<Pending> pending) {
   connect();
 }
 
-void RpcClient::Impl::send(std::unique_ptr<Pending> pending) {
-  const Instant now = host::run_now();
+void RpcClient::Impl::send(Instant now, std::unique_ptr<Pending> pending) {
   Pending& call = *pending;
   const OutgoingCall outgoing{.method = call.request.method,
                               .metadata = call.request.metadata,
@@ -398,13 +440,14 @@ void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& resul
     pending->done(failure(Code::cancelled, result.executed, "the client is closing"));
     return;
   }
-  const Instant now = host::run_now();
-  if (may_retry(result, pending->request.safety, pending->request.has_origin) &&
-      now < pending->deadline && budget.take()) {
-    ++retried;
-    pending->not_before = now + pending->back_off.next(random);
-    waiting.push_back(std::move(pending));
-    return;
+  if (may_retry(result, pending->request.safety, pending->request.has_origin)) {
+    const Instant now = host::run_now();
+    if (now < pending->deadline && budget.take()) {
+      ++retried;
+      pending->not_before = now + pending->back_off.next(random);
+      waiting.push_back(std::move(pending));
+      return;
+    }
   }
   pending->done(std::move(result));
 }
@@ -421,7 +464,7 @@ void RpcClient::Impl::send_waiting(Instant now) {
     if (call->deadline <= now) {
       call->done(failure(Code::deadline_exceeded, Executed::maybe, "no server answered in time"));
     } else {
-      send(std::move(call));
+      send(now, std::move(call));
     }
   }
 }
@@ -443,9 +486,9 @@ void RpcClient::Impl::arm() {
   }
   armed_for = due;
   timer.expires_at(std::chrono::steady_clock::time_point{due.time_since_epoch()});
-  timer.async_wait([this](error_code cancelled) {
+  timer.async_wait([self = shared_from_this()](error_code cancelled) {
     if (!cancelled) {
-      on_timer();
+      self->on_timer();
     }
   });
 }
@@ -480,25 +523,22 @@ void RpcClient::Impl::give_up_all() {
 // --- the public side -----------------------------------------------------------------------------
 
 RpcClient::RpcClient(const Options& options, Notice notice)
-    : impl_(std::make_unique<Impl>(options, std::move(notice))) {
-  if (options.drive == Drive::own_thread && impl_->why_unusable.empty()) {
-    impl_->thread = std::thread{[this] {
-      const auto work = asio::make_work_guard(impl_->loop);
-      impl_->loop.run();
-    }};
-  }
+    : loop_(options.loop ? options.loop : std::make_shared<RpcLoop>(options.drive)),
+      impl_(std::make_shared<Impl>(options, *loop_->impl_, std::move(notice))) {
+  impl_->options.loop.reset();  // or the loop's own operations would keep it
 }
 
 RpcClient::~RpcClient() {
-  if (impl_->thread.joinable()) {
-    asio::post(impl_->loop, [this] {
-      impl_->give_up_all();
-      impl_->loop.stop();
-    });
-    impl_->thread.join();
-  } else {
+  if (impl_->drive == Drive::caller) {
     impl_->give_up_all();
+    return;
   }
+  std::promise<void> done;
+  asio::post(impl_->loop, [&] {
+    impl_->give_up_all();
+    done.set_value();
+  });
+  done.get_future().wait();
 }
 
 const std::string& RpcClient::why_unusable() const {
@@ -521,7 +561,7 @@ bool RpcClient::notify(Request request) {
 }
 
 std::future<CallResult> RpcClient::call_soon(Request request, Duration patience) {
-  check(impl_->options.drive == Drive::own_thread);
+  check(impl_->drive == Drive::own_thread);
   auto promise = std::make_shared<std::promise<CallResult>>();
   auto future = promise->get_future();
   call(std::move(request), patience,
@@ -530,7 +570,7 @@ std::future<CallResult> RpcClient::call_soon(Request request, Duration patience)
 }
 
 CallResult RpcClient::call_and_wait(Request request, Duration patience) {
-  if (impl_->options.drive == Drive::own_thread) {
+  if (impl_->drive == Drive::own_thread) {
     return call_soon(std::move(request), patience).get();
   }
   std::optional<CallResult> ended;
@@ -540,12 +580,7 @@ CallResult RpcClient::call_and_wait(Request request, Duration patience) {
 }
 
 void RpcClient::drive(const std::function<bool()>& until) {
-  check(impl_->options.drive == Drive::caller);
-  const auto work = asio::make_work_guard(impl_->loop);
-  impl_->loop.restart();
-  while (!until()) {
-    impl_->loop.run_one();
-  }
+  loop_->drive(until);
 }
 
 bool RpcClient::connected() const {

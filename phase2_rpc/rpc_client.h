@@ -6,6 +6,7 @@
 // Three ways to use one: call() with a callback; call_soon() with a future; and, in
 // rpc_awaitable.h, with co_await. The client's loop runs on a thread of its own, or, with
 // Drive::caller, on the thread that waits in call_and_wait(): one thread less to wake a call.
+// Clients that share a loop share its thread.
 #pragma once
 
 #include <cstdint>
@@ -51,15 +52,37 @@ struct ClientCountsAll {
   std::uint64_t answers_unasked = 0;
 };
 
-class RpcClient {
+/// An event loop that several clients may share, and its thread, if it has one. Outlives them.
+class RpcLoop {
  public:
   enum class Drive : std::uint8_t {
     own_thread,  // calls from any thread
     caller,      // only call_and_wait() and drive(), from one thread at a time
   };
+
+  explicit RpcLoop(Drive drive);
+  RpcLoop(const RpcLoop&) = delete;
+  RpcLoop& operator=(const RpcLoop&) = delete;
+  ~RpcLoop();
+
+  /// Drive::caller: runs until `until()` is true; it is asked after each event.
+  void drive(const std::function<bool()>& until);
+  /// Drive::caller: waits for an event, `longest` at most, and runs all that are there then.
+  void drive_some(Duration longest);
+
+ private:
+  friend class RpcClient;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+class RpcClient {
+ public:
+  using Drive = RpcLoop::Drive;
   struct Options {
     std::vector<host::Endpoint> servers;  // in the order of preference; at least one
-    Drive drive = Drive::own_thread;
+    Drive drive = Drive::own_thread;      // of a loop of its own …
+    std::shared_ptr<RpcLoop> loop;        // … or another's, whose drive is its own
     ClientCore::Options core;
     Duration connect_patience = std::chrono::seconds{2};  // for each server, TLS included
     BackOff::Options back_off;
@@ -138,7 +161,8 @@ class RpcClient {
  private:
   struct Impl;
   struct Pending;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<RpcLoop> loop_;
+  std::shared_ptr<Impl> impl_;  // until the loop has forgotten its last operation
 };
 
 }  // namespace kv::rpc

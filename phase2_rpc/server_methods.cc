@@ -14,7 +14,7 @@ void serve_server_methods(Dispatcher& dispatcher, std::function<bool()> healthy)
     for (const Dispatcher::Listed& method : dispatcher.methods()) {
       list.methods.push_back({.id = method.id,
                               .name = method.name,
-                              .calls = method.counts->calls.load(std::memory_order_relaxed),
+                              .calls = method.counts->calls(),
                               .safety = std::string{name_of(method.safety)}});
     }
     return list;

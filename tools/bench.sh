@@ -2,7 +2,7 @@
 # Measures our server beside others, in one run, as ratios: `make bench`, see docs/BENCHMARKS.md.
 #
 #   tools/bench.sh [--groups tcp,udp,latency,log,memory,connections,
-#                   replicas,failover] [--seconds 3] [--rounds 5]
+#                   rpc,replicas,failover] [--seconds 3] [--rounds 5]
 #                  [--items 1000000,10000000] [--keys 1000] [--accept-seconds 60]
 #
 # The server under test has one core, the load another. The servers of a comparison are started
@@ -15,7 +15,7 @@ usage() { sed -n '2,11s/^# \{0,1\}//p' "$0"; }
 die() { echo "bench: $*" >&2; exit 1; }
 wrong() { echo "bench: $*" >&2; exit 2; }
 
-groups=tcp,udp,latency,log,memory,connections,replicas,failover
+groups=tcp,udp,latency,log,memory,connections,rpc,replicas,failover
 seconds=3
 rounds=5
 items=1000000
@@ -37,14 +37,15 @@ for number in "$seconds" "$rounds" "$accept_seconds" "$keys" ${items//,/ }; do
 done
 for group in ${groups//,/ }; do
   case "$group" in
-    tcp | udp | latency | log | memory | connections | replicas | failover) ;;
-    *) wrong "'$group' is no group: take tcp, udp, latency, log, memory, connections, replicas, failover" ;;
+    tcp | udp | latency | log | memory | connections | rpc | replicas | failover) ;;
+    *) wrong "'$group' is no group: take tcp, udp, latency, log, memory, connections, rpc," \
+         "replicas, failover" ;;
   esac
 done
 
 cd "$(dirname "$0")/.."
 bin=$PWD/build/bin
-for program in quintet bench_echo phase1_server; do
+for program in quintet bench_echo bench_asio_echo phase1_server phase2_server; do
   [ -x "$bin/$program" ] || die "build/bin/$program is missing: run make"
 done
 for program in redis-server memcached taskset; do
@@ -161,6 +162,23 @@ start_memcached() {
 
 load() { taskset -c "$load_core" "$bin/quintet" bench "$@"; }
 
+# load_at TARGET SECONDS SERVER: by the target's own client, where it has one; $common for ours,
+# $rpc_clients and $rpc_depth for the others.
+load_at() {
+  local port=${1##*:}
+  case "$1" in
+    grpc://* | thrift://* | capnp://*)
+      taskset -c "$load_core" "build/peers/${1%%:*}_peer" load "$port" "$rpc_clients" \
+        "$rpc_depth" "$2" ;;
+    asio://*)
+      taskset -c "$load_core" "$bin/bench_asio_echo" --load "127.0.0.1:$port" \
+        --clients "$rpc_clients" --depth "$rpc_depth" --seconds "$2" ;;
+    *)
+      # shellcheck disable=SC2086 # flags
+      load --target $1 $common --seconds "$2" --watch "${pid[$3]}" ;;
+  esac
+}
+
 # field NAME < JSON
 field() { sed -n "s/.*\"$1\": \([^,}]*\)[,}].*/\1/p"; }
 
@@ -201,9 +219,7 @@ compare() {
   for ((round = 0; round < turns; round++)); do
     for one in "$@"; do
       name=${one%%=*}
-      # shellcheck disable=SC2086 # flags
-      json=$(load --target ${one#*=} $common --seconds "$length" \
-        --watch "${pid[${name%%+*}]}") || die "no load at $one"
+      json=$(load_at "${one#*=}" "$length" "${name%%+*}") || die "no load at $one"
       for figure in ops_per_s p50_us mean_us server_us_per_op; do
         field "$figure" <<<"$json" >>"$work/$name.$figure"
       done
@@ -398,6 +414,8 @@ connections() {
   stop_servers
 }
 
+# shellcheck source=tools/bench_rpc.sh
+. tools/bench_rpc.sh
 # shellcheck source=tools/bench_replicas.sh
 . tools/bench_replicas.sh
 

@@ -102,6 +102,9 @@ std::string combination_error(Settings& settings) {
   if (settings.idle + settings.accepts > 0 && plan.mix.transport == Transport::udp) {
     return "--idle and --accepts: UDP has no connections";
   }
+  if (settings.idle + settings.accepts > 0 && plan.mix.transport == Transport::rpc) {
+    return "--idle and --accepts: not over RPC";
+  }
   return settings.idle > 0 && settings.accepts > 0 ? "--idle or --accepts, not both" : "";
 }
 
@@ -110,10 +113,11 @@ void declare_load(host::Flags& flags, Settings& settings) {
   flags.add_value(
       "--target", "SCHEME://HOST:PORT[,...]", "",
       [&plan](std::string_view text) { return load::read_target(text, plan.target); },
-      "whom to ask, and how: line, udp (Quintet); resp (Redis); memcache, memcache-udp; echo, "
+      "whom to ask, and how: line, udp, rpc (Quintet); resp (Redis); memcache, memcache-udp; echo, "
       "echo-udp");
   flags.add("--clients", plan.clients, {1, load::clients_max}, "sockets, spread over the targets");
-  flags.add("--depth", plan.depth, {1, load::depth_max}, "requests a client sends at once");
+  flags.add("--depth", plan.depth, {1, load::depth_max},
+            "requests a client sends at once; RPC: calls in flight");
   flags.add("--value", plan.mix.value_bytes, {1, value_bytes_max}, "bytes of each value");
   flags.add("--gets", plan.mix.gets_percent, {0, 100}, "percent of GETs; the rest are PUTs");
   flags.add("--keys", plan.mix.keys, {1, keys_max}, "different keys, drawn evenly");

@@ -1,6 +1,7 @@
 #include "tools/load_run.h"
 
 #include "tools/load_record.h"
+#include "tools/load_rpc.h"
 #include "tools/load_tcp.h"
 #include "tools/load_udp.h"
 
@@ -22,6 +23,10 @@ std::unique_ptr<Load> connected(const Plan& plan, std::vector<host::SocketAddres
 }  // namespace
 
 std::unique_ptr<Load> Load::connect(const Plan& plan, std::string& why) {
+  if (plan.target.transport == Transport::rpc) {
+    auto load = std::make_unique<RpcLoad>(plan);
+    return load->connect_all(why) ? std::move(load) : nullptr;
+  }
   std::vector<host::SocketAddress> addresses;
   if (!resolve_all(plan.target, addresses, why)) {
     return nullptr;

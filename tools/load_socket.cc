@@ -28,7 +28,7 @@ bool await_connection(int socket) {
 
 Descriptor connect_socket(const host::SocketAddress& address, Transport transport, Waiting waiting,
                           std::string& why) {
-  const int type = transport == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM;
+  const int type = transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
   Descriptor made{socket(address.family(), type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   const int on = 1;
   if (made.open() && transport == Transport::tcp) {
@@ -47,7 +47,7 @@ Descriptor connect_socket(const host::SocketAddress& address, Transport transpor
 
 bool resolve_all(const Target& target, std::vector<host::SocketAddress>& addresses,
                  std::string& why) {
-  const int type = target.transport == Transport::tcp ? SOCK_STREAM : SOCK_DGRAM;
+  const int type = target.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM;
   for (const host::Endpoint& endpoint : target.endpoints) {
     const auto found = host::resolve(endpoint, type, host::Purpose::connect, why);
     if (found.empty()) {

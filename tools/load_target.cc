@@ -17,6 +17,7 @@ struct Scheme {
 constexpr std::array schemes = {
     Scheme{"line", Dialect::line, Transport::tcp},
     Scheme{"udp", Dialect::line, Transport::udp},
+    Scheme{"rpc", Dialect::line, Transport::rpc},
     Scheme{"resp", Dialect::resp, Transport::tcp},
     Scheme{"memcache", Dialect::memcache, Transport::tcp},
     Scheme{"memcache-udp", Dialect::memcache, Transport::udp},

@@ -11,7 +11,7 @@
 namespace kv::load {
 
 enum class Dialect : std::uint8_t { line, resp, memcache, echo };
-enum class Transport : std::uint8_t { tcp, udp };
+enum class Transport : std::uint8_t { tcp, udp, rpc };  // rpc: the dialect is of no account
 
 struct Target {
   Dialect dialect = Dialect::line;
@@ -24,8 +24,8 @@ struct Target {
 /// Reads SCHEME://HOST:PORT[,HOST:PORT…]: the empty string, or what is wrong with it; then
 /// `target` is unchanged.
 ///
-/// Schemes: line and udp (Quintet's line protocol over TCP and UDP), resp (Redis), memcache and
-/// memcache-udp (memcached's ASCII protocol), echo and echo-udp (a peer that sends back what it
+/// Schemes: line and udp (Quintet's line protocol over TCP and UDP), rpc, resp (Redis), memcache
+/// and memcache-udp (memcached's ASCII protocol), echo and echo-udp (a peer that sends back what it
 /// gets: the requests of line).
 std::string read_target(std::string_view text, Target& target);
 

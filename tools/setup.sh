@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: setup.sh SET… with the sets build, test, bench,
-# lint, fuzz. Says what it installs; does nothing when all are there.
+# bench_rpc, lint, fuzz. Says what it installs; does nothing when all are there.
 set -eu
 
 packages_of() {
@@ -11,10 +11,14 @@ packages_of() {
       ;;
     test) echo "clang-format" ;;
     bench) echo "memcached redis-server etcd-server" ;;
+    bench_rpc)
+      echo "libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc libthrift-dev thrift-compiler"
+      echo "libcapnp-dev capnproto"
+      ;;
     lint) echo "clang clang-format clang-tidy shellcheck" ;;
     fuzz) echo "clang libclang-rt-dev" ;;
     *)
-      echo "setup: '$1' is not a set: take build, test, bench, lint or fuzz" >&2
+      echo "setup: '$1' is not a set: take build, test, bench, bench_rpc, lint or fuzz" >&2
       exit 2
       ;;
   esac

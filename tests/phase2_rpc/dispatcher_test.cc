@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(calls_are_counted_by_method_code_and_latency) {
   const auto methods = world.dispatcher.methods();
   const auto found = std::ranges::find(methods, "test.late", &Dispatcher::Listed::name);
   BOOST_REQUIRE((found != methods.end()));
-  BOOST_TEST(found->counts->calls == 1U);
+  BOOST_TEST(found->counts->calls() == 1U);
   BOOST_TEST(found->counts->by_code[0] == 1U);
   BOOST_TEST(found->counts->latency[9] == 1U);  // below 512 us
 }
