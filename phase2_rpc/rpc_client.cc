@@ -116,6 +116,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
 
   // Calls.
   bool post(std::unique_ptr<Pending>& pending);
+  void promise_to_look();
   void take_mail();
   void admit(Instant now, std::unique_ptr<Pending> pending);
   void send(Instant now, std::unique_ptr<Pending> pending);
@@ -300,10 +301,13 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
     return;
   }
   const std::uint64_t its_life = life;
+  promise_to_look();  // callbacks may well call again: their calls leave with this turn's write
   if (!core->feed(host::run_now(), {input.data(), count})) {
     disconnect(core->why());
+    take_mail();
     return;
   }
+  take_mail();
   if (its_life != life) {
     return;
   }
@@ -374,12 +378,21 @@ bool RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
   return true;
 }
 
+/// Who posts from now on need not wake the loop: take_mail() follows.
+void RpcClient::Impl::promise_to_look() {
+  const std::lock_guard lock{mutex};
+  mail_posted = true;
+}
+
 void RpcClient::Impl::take_mail() {
   std::vector<std::unique_ptr<Pending>> taken;
   {
     const std::lock_guard lock{mutex};
     taken.swap(mail);
     mail_posted = false;
+  }
+  if (taken.empty()) {
+    return;
   }
   const Instant now = host::run_now();
   for (auto& pending : taken) {
@@ -574,7 +587,9 @@ CallResult RpcClient::call_and_wait(Request request, Duration patience) {
     return call_soon(std::move(request), patience).get();
   }
   std::optional<CallResult> ended;
+  impl_->promise_to_look();  // this thread is the loop's
   call(std::move(request), patience, [&](CallResult&& result) { ended = std::move(result); });
+  impl_->take_mail();
   drive([&] { return ended.has_value(); });
   return std::move(*ended);
 }

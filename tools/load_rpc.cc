@@ -102,7 +102,11 @@ Outcome RpcLoad::play(const Pacer::Plan& pace, std::uint32_t depth) {
     if (is_done(now_)) {
       break;
     }
-    loop_->drive_some(std::chrono::duration_cast<Duration>(wait_max(now_)));
+    if (pacer_->is_open_loop()) {
+      loop_->drive_some(std::chrono::duration_cast<Duration>(wait_max(now_)));
+    } else {
+      loop_->drive([this] { return under_way_ == 0; });  // what has ended has begun anew by itself
+    }
     now_ = Clock::now();
   }
   outcome_.seconds = seconds_between(pace.begin, std::max(progress_at_, pace.begin));

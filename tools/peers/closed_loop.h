@@ -63,12 +63,13 @@ class ClosedLoop {
   void print() {
     std::sort(latencies_ns_.begin(), latencies_ns_.end());
     const double seconds = std::chrono::duration<double>(last_ - began_).count();
-    std::printf("{\"clients\": %u, \"depth\": %u, \"ops\": %llu, \"ops_per_s\": %.1f, "
-                "\"mean_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, \"errors\": %llu, "
-                "\"retransmissions\": 0, \"generator_busy\": 0, \"server_us_per_op\": 0}\n",
-                plan_.clients, plan_.depth, static_cast<unsigned long long>(ops_),
-                static_cast<double>(ops_) / seconds, mean_us(), quantile_us(0.5),
-                quantile_us(0.99), static_cast<unsigned long long>(errors_));
+    std::printf(
+        "{\"clients\": %u, \"depth\": %u, \"ops\": %llu, \"ops_per_s\": %.1f, "
+        "\"mean_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, \"errors\": %llu, "
+        "\"retransmissions\": 0, \"generator_busy\": 0, \"server_us_per_op\": 0}\n",
+        plan_.clients, plan_.depth, static_cast<unsigned long long>(ops_),
+        static_cast<double>(ops_) / seconds, mean_us(), quantile_us(0.5), quantile_us(0.99),
+        static_cast<unsigned long long>(errors_));
   }
 
  private:

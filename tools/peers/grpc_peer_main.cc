@@ -76,9 +76,8 @@ class Load {
     for (std::uint32_t i = 0; i < plan.clients; ++i) {
       grpc::ChannelArguments arguments;  // else the channels share one connection
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-      const auto channel =
-          grpc::CreateCustomChannel(plan.host + ":" + std::to_string(plan.port),
-                                    grpc::InsecureChannelCredentials(), arguments);
+      const auto channel = grpc::CreateCustomChannel(plan.host + ":" + std::to_string(plan.port),
+                                                     grpc::InsecureChannelCredentials(), arguments);
       stubs_.push_back(Store::NewStub(channel));
     }
     slots_.resize(std::size_t{plan.clients} * plan.depth);

@@ -2,15 +2,6 @@
 // keeps many calls on their way by writing them before it reads: what `make bench` compares with.
 #include <arpa/inet.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <cstdio>
-#include <deque>
-#include <memory>
-#include <string>
-#include <thread>
-#include <unordered_map>
-
 #include <thrift/concurrency/ThreadManager.h>
 #include <thrift/protocol/TBinaryProtocol.h>
 #include <thrift/server/TNonblockingServer.h>
@@ -19,6 +10,14 @@
 #include <thrift/transport/TNonblockingServerSocket.h>
 #include <thrift/transport/TServerSocket.h>
 #include <thrift/transport/TSocket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
 
 #include "Store.h"
 #include "tools/peers/closed_loop.h"
