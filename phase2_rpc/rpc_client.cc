@@ -33,41 +33,6 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 
 }  // namespace
 
-struct RpcLoop::Impl {
-  explicit Impl(Drive its_drive) : drive(its_drive), io(1), work(asio::make_work_guard(io)) {
-    if (drive == Drive::own_thread) {
-      thread = std::thread{[this] { io.run(); }};
-    }
-  }
-
-  const Drive drive;
-  asio::io_context io;
-  asio::executor_work_guard<asio::io_context::executor_type> work;  // it runs without work, too
-  std::thread thread;
-};
-
-RpcLoop::RpcLoop(Drive drive) : impl_(std::make_unique<Impl>(drive)) {}
-
-RpcLoop::~RpcLoop() {
-  impl_->io.stop();
-  if (impl_->thread.joinable()) {
-    impl_->thread.join();
-  }
-}
-
-void RpcLoop::drive(const std::function<bool()>& until) {
-  check(impl_->drive == Drive::caller);
-  while (!until()) {
-    impl_->io.run_one();
-  }
-}
-
-void RpcLoop::drive_some(Duration longest) {
-  check(impl_->drive == Drive::caller);
-  impl_->io.run_one_for(longest);
-  impl_->io.poll();
-}
-
 /// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
 struct RpcClient::Pending {
   Impl& client;
@@ -82,11 +47,11 @@ struct RpcClient::Pending {
 /// Everything but mail is the loop's thread's. Each of its operations on the loop keeps it alive,
 /// for the loop may outlive it.
 struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
-  Impl(const Options& its_options, RpcLoop::Impl& its_loop, Notice its_notice)
+  Impl(const Options& its_options, RpcLoop& its_loop, Notice its_notice)
       : options(its_options),
-        drive(its_loop.drive),
+        drive(its_loop.drive()),
         notice(std::move(its_notice)),
-        loop(its_loop.io),
+        loop(its_loop.io()),
         timer(loop),
         random(its_options.seed),
         reconnect(its_options.back_off) {
@@ -537,7 +502,7 @@ void RpcClient::Impl::give_up_all() {
 
 RpcClient::RpcClient(const Options& options, Notice notice)
     : loop_(options.loop ? options.loop : std::make_shared<RpcLoop>(options.drive)),
-      impl_(std::make_shared<Impl>(options, *loop_->impl_, std::move(notice))) {
+      impl_(std::make_shared<Impl>(options, *loop_, std::move(notice))) {
   impl_->options.loop.reset();  // or the loop's own operations would keep it
 }
 
@@ -595,7 +560,7 @@ CallResult RpcClient::call_and_wait(Request request, Duration patience) {
 }
 
 void RpcClient::drive(const std::function<bool()>& until) {
-  loop_->drive(until);
+  loop_->run_until(until);
 }
 
 bool RpcClient::connected() const {

@@ -26,6 +26,7 @@
 #include "phase2_rpc/client_core.h"
 #include "phase2_rpc/method.h"
 #include "phase2_rpc/retry.h"
+#include "phase2_rpc/rpc_loop.h"
 #include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
@@ -50,30 +51,6 @@ struct ClientCountsAll {
   std::uint64_t retried = 0;
   std::uint64_t connected = 0;
   std::uint64_t answers_unasked = 0;
-};
-
-/// An event loop that several clients may share, and its thread, if it has one. Outlives them.
-class RpcLoop {
- public:
-  enum class Drive : std::uint8_t {
-    own_thread,  // calls from any thread
-    caller,      // only call_and_wait() and drive(), from one thread at a time
-  };
-
-  explicit RpcLoop(Drive drive);
-  RpcLoop(const RpcLoop&) = delete;
-  RpcLoop& operator=(const RpcLoop&) = delete;
-  ~RpcLoop();
-
-  /// Drive::caller: runs until `until()` is true; it is asked after each event.
-  void drive(const std::function<bool()>& until);
-  /// Drive::caller: waits for an event, `longest` at most, and runs all that are there then.
-  void drive_some(Duration longest);
-
- private:
-  friend class RpcClient;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
 };
 
 class RpcClient {

@@ -59,7 +59,7 @@ bool RpcLoad::connect_all(std::string& why) {
                             }
                           });
   }
-  loop_->drive([&] { return answered == plan_.clients; });
+  loop_->run_until([&] { return answered == plan_.clients; });
   sequences_.resize(plan_.clients);
   return why.empty();
 }
@@ -103,9 +103,10 @@ Outcome RpcLoad::play(const Pacer::Plan& pace, std::uint32_t depth) {
       break;
     }
     if (pacer_->is_open_loop()) {
-      loop_->drive_some(std::chrono::duration_cast<Duration>(wait_max(now_)));
+      loop_->run_some(std::chrono::duration_cast<Duration>(wait_max(now_)));
     } else {
-      loop_->drive([this] { return under_way_ == 0; });  // what has ended has begun anew by itself
+      loop_->run_until(
+          [this] { return under_way_ == 0; });  // what has ended has begun anew by itself
     }
     now_ = Clock::now();
   }

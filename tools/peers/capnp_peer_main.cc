@@ -1,6 +1,7 @@
 // The Get/Put service over Cap'n Proto's RPC, both sides: what `make bench` compares with.
 #include <capnp/rpc-twoparty.h>
 #include <kj/async-io.h>
+#include <kv.capnp.h>  // generated
 
 #include <cstdio>
 #include <cstring>
@@ -9,7 +10,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "kv.capnp.h"
 #include "tools/peers/closed_loop.h"
 
 namespace kv::peers {

@@ -1,5 +1,6 @@
 // The Get/Put service over gRPC's callback API, both sides: what `make bench` compares with.
 #include <grpcpp/grpcpp.h>
+#include <kv.grpc.pb.h>  // generated
 
 #include <condition_variable>
 #include <cstdio>
@@ -8,7 +9,6 @@
 #include <string>
 #include <unordered_map>
 
-#include "kv.grpc.pb.h"
 #include "tools/peers/closed_loop.h"
 
 namespace kv::peers {

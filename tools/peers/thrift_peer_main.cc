@@ -1,5 +1,6 @@
 // The Get/Put service over Thrift, with the server that the command line names, and a client that
 // keeps many calls on their way by writing them before it reads: what `make bench` compares with.
+#include <Store.h>  // generated
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <thrift/concurrency/ThreadManager.h>
@@ -19,7 +20,6 @@
 #include <thread>
 #include <unordered_map>
 
-#include "Store.h"
 #include "tools/peers/closed_loop.h"
 
 namespace kv::peers {
