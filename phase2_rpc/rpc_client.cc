@@ -42,6 +42,7 @@ struct RpcClient::Pending {
   BackOff back_off;
   Instant not_before{};
   bool one_way = false;
+  bool sent = false;  // it may have been executed by somebody
 };
 
 /// Everything but mail is the loop's thread's. Each of its operations on the loop keeps it alive,
@@ -118,8 +119,8 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::array<char, 64 * 1024> input;
   Bytes output;
   bool writing = false;
-  bool write_posted = false;
   bool closing = false;
+  std::string last_failure;  // to connect
 
   std::list<std::unique_ptr<Pending>> waiting;
   RetryBudget budget;
@@ -225,6 +226,7 @@ void RpcClient::Impl::connect_failed(const std::string& why) {
                           .add("server", host::to_text(options.servers[server]))
                           .add("why", why)
                           .text());
+  last_failure = why;
   disconnect(why);
 }
 
@@ -422,6 +424,7 @@ void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& resul
     const Instant now = host::run_now();
     if (now < pending->deadline && budget.take()) {
       ++retried;
+      pending->sent |= result.executed != Executed::no;
       pending->not_before = now + pending->back_off.next(random);
       waiting.push_back(std::move(pending));
       return;
@@ -440,7 +443,9 @@ void RpcClient::Impl::send_waiting(Instant now) {
   }
   for (auto& call : due) {
     if (call->deadline <= now) {
-      call->done(failure(Code::deadline_exceeded, Executed::maybe, "no server answered in time"));
+      const std::string after = last_failure.empty() ? "" : ", last failure: " + last_failure;
+      call->done(failure(Code::deadline_exceeded, call->sent ? Executed::maybe : Executed::no,
+                         "no server answered in time" + after));
     } else {
       send(now, std::move(call));
     }
@@ -493,7 +498,8 @@ void RpcClient::Impl::give_up_all() {
   disconnect("the client is closing");
   take_mail();
   for (const auto& call : std::exchange(waiting, {})) {
-    call->done(failure(Code::cancelled, Executed::maybe, "the client is closing"));
+    const Executed executed = call->sent ? Executed::maybe : Executed::no;
+    call->done(failure(Code::cancelled, executed, "the client is closing"));
   }
   timer.cancel();
 }

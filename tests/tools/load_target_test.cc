@@ -15,6 +15,7 @@ BOOST_AUTO_TEST_CASE(each_scheme_says_a_dialect_and_a_transport) {
   };
   BOOST_TEST((read("line://127.0.0.1:1111") == std::pair{Dialect::line, Transport::tcp}));
   BOOST_TEST((read("udp://127.0.0.1:5555") == std::pair{Dialect::line, Transport::udp}));
+  BOOST_TEST((read("rpc://127.0.0.1:7111") == std::pair{Dialect::line, Transport::rpc}));
   BOOST_TEST((read("resp://localhost:6379") == std::pair{Dialect::resp, Transport::tcp}));
   BOOST_TEST((read("memcache://a.b:11211") == std::pair{Dialect::memcache, Transport::tcp}));
   BOOST_TEST((read("memcache-udp://a.b:1") == std::pair{Dialect::memcache, Transport::udp}));
