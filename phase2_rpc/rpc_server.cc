@@ -271,8 +271,8 @@ void RpcServer::Impl::forget(Lane& lane, ServerConnection& connection, const std
 void RpcServer::Impl::tick(Lane& lane) {
   lane.timer.expires_after(tick_interval);
   lane.timer.async_wait([this, &lane](boost::system::error_code cancelled) {
-    if (cancelled) {
-      return;
+    if (cancelled || lane.closed) {
+      return;  // what was due already when it was cancelled comes without an error
     }
     const Instant now = host::run_now();
     std::vector<std::shared_ptr<ServerConnection>> open;
