@@ -4,7 +4,7 @@
 // Lives on one loop's thread. Included only where Asio is.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -128,6 +128,10 @@ class AnswerGate : public std::enable_shared_from_this<AnswerGate> {
   std::atomic<std::thread::id> thread_{};
 };
 
+inline constexpr std::size_t input_bytes_least = 2 * 1024;
+inline constexpr std::size_t input_bytes_max = 64 * 1024;
+inline constexpr Duration shrink_interval = std::chrono::seconds{2};
+
 /// What every connection has of its server.
 struct ConnectionWorld {
   asio::io_context& loop;
@@ -207,6 +211,7 @@ class StreamConnection final : public ServerConnection,
       close("the client does not read its answers");
     } else {
       write();
+      shrink(now);
     }
   }
 
@@ -300,6 +305,7 @@ class StreamConnection final : public ServerConnection,
       return;
     }
     world_.bytes_in.fetch_add(count, std::memory_order_relaxed);
+    last_read_bytes_ = std::max(last_read_bytes_, count);
     const std::uint64_t refused_before = core_.calls_refused();
     feeding_ = true;
     const bool good = core_.feed(host::run_now(), {input_.data(), count});
@@ -313,8 +319,23 @@ class StreamConnection final : public ServerConnection,
       return;
     }
     greeted_ = true;
+    if (count == input_.size() && count < input_bytes_max) {
+      input_.resize(2 * count);
+    }
     write();
     read();
+  }
+
+  /// Buffers that a burst has left behind go, once nothing has needed them for a while.
+  void shrink(Instant now) {
+    if (now - shrunk_at_ < shrink_interval || writing_) {
+      return;
+    }
+    shrunk_at_ = now;
+    if (std::exchange(last_read_bytes_, 0) == 0 && !core_.has_output()) {
+      writing_bytes_ = Bytes{};
+      core_.release_buffers();
+    }
   }
 
   void write() {
@@ -383,9 +404,12 @@ class StreamConnection final : public ServerConnection,
   ServerCore core_;
   const std::shared_ptr<AnswerGate::Path> path_;
   Closed closed_;
-  std::array<char, 16 * 1024> input_;
+  // Grows with what comes, so that a connection at rest costs little.
+  std::vector<char> input_ = std::vector<char>(input_bytes_least);
   Bytes writing_bytes_;
   Instant moved_at_;  // the last progress of hello and writing
+  Instant shrunk_at_ = moved_at_;
+  std::size_t last_read_bytes_ = 0;  // the most in one read, since shrunk_at_
   bool open_ = true;
   bool greeted_ = false;
   bool feeding_ = false;

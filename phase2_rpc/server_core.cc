@@ -165,6 +165,14 @@ void ServerCore::go_away() {
   }
 }
 
+void ServerCore::release_buffers() {
+  check(output_.empty());
+  output_ = Bytes{};
+  if (waiting_.empty()) {
+    waiting_ = {};
+  }
+}
+
 void ServerCore::swap_output(Bytes& empty) {
   check(empty.empty());
   output_.swap(empty);

@@ -48,7 +48,7 @@ class ServerCore {
 
   struct Options {
     std::size_t calls_in_flight_max = 16'384;
-    std::size_t bytes_in_flight_max = 64 * 1024 * 1024;
+    std::size_t bytes_in_flight_max = 16 * 1024 * 1024;
     KeepAlive::Options keep_alive{.silence_max = std::chrono::seconds{60},
                                   .ping_patience = std::chrono::seconds{15}};
     Bytes nonce;  // 16 unguessable bytes, new for each connection; empty: nobody is trusted
@@ -78,6 +78,8 @@ class ServerCore {
   bool has_output() const { return !output_.empty(); }
   std::size_t output_bytes() const { return output_.size(); }
   void swap_output(Bytes& empty);
+  /// Gives back what a burst has left; only while there is no output.
+  void release_buffers();
 
   std::size_t calls_in_flight() const { return waiting_.size(); }
   std::size_t bytes_in_flight() const { return bytes_in_flight_; }

@@ -65,7 +65,7 @@ std::string record_error(Settings& settings) {
                : "";
   }
   settings.no_fill = true;
-  if (plan.mix.dialect != Dialect::line) {
+  if (plan.mix.dialect != Dialect::line || plan.mix.transport == Transport::rpc) {
     return "--history: only over the line protocol";
   }
   if (plan.depth != 1) {

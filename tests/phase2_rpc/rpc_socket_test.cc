@@ -213,6 +213,52 @@ BOOST_AUTO_TEST_CASE(a_client_goes_on_with_the_next_server_of_its_list) {
   BOOST_TEST(client.counts().connected == 2U);
 }
 
+BOOST_AUTO_TEST_CASE(a_client_finds_its_server_again_after_it_was_restarted) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  BOOST_TEST(client.call_and_wait(echo, Text{"1"}).answer.has_value());
+  auto options = on_free_port();
+  options.listen = world.server->address();
+  world.server.reset();
+  RpcServer restarted{options, world.service.dispatcher, ignore};
+  BOOST_REQUIRE_EQUAL(restarted.start(), "");
+  BOOST_TEST(client.call_and_wait(echo, Text{"2"}, {}, 30s).answer.value().text == "2");
+  BOOST_TEST(client.counts().connected == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_is_refused_beyond_the_limits_and_held_no_further) {
+  constexpr std::uint64_t flood = 5'000;
+  auto options = on_free_port();
+  options.core.calls_in_flight_max = 100;
+  World world{options};
+  boost::asio::io_context loop;
+  tcp::socket flooder{loop};
+  const auto address = world.server->address();
+  flooder.connect({boost::asio::ip::make_address(address.host), address.port});
+  Bytes bytes;
+  append_frame(bytes, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
+  const Bytes body = wire::encode(Text{"held"});
+  for (std::uint64_t id = 1; id <= flood; ++id) {
+    append_frame(bytes, {.type = FrameType::request, .method = hold.id, .id = id}, {}, body);
+  }
+  boost::asio::write(flooder, boost::asio::buffer(bytes));
+  FrameStream stream;
+  std::uint64_t refused = 0;
+  std::vector<char> some(64 * 1024);
+  while (refused < flood - 100) {
+    const std::size_t count = flooder.read_some(boost::asio::buffer(some));
+    BOOST_REQUIRE(stream.feed({some.data(), count}, [&](const Frame& frame) {
+      const bool is_refusal = frame.header.type == FrameType::answer &&
+                              frame.header.code == Code::resource_exhausted &&
+                              (frame.header.flags & frame_not_executed) != 0;
+      refused += is_refusal ? 1 : 0;
+    }));
+  }
+  BOOST_TEST(refused == flood - 100);
+  BOOST_TEST(world.service.dispatcher.in_flight() == 100);
+  BOOST_TEST(world.server->counts().calls_refused == refused);
+}
+
 BOOST_AUTO_TEST_CASE(a_call_to_nobody_ends_at_its_deadline) {
   RpcClient::Options options{.servers = {{.host = "127.0.0.1", .port = 1}}};
   RpcClient client{options, ignore};

@@ -57,6 +57,22 @@ BOOST_AUTO_TEST_CASE(a_client_that_ignores_the_limits_is_refused_call_by_call) {
   BOOST_TEST((pair.results.at(3).executed == Executed::no));
 }
 
+BOOST_AUTO_TEST_CASE(answers_to_many_calls_leave_in_one_piece_of_output) {
+  CorePair pair;
+  for (int i = 0; i < 3; ++i) {
+    pair.start("call");
+  }
+  BOOST_TEST(pair.exchange());
+  for (const KeptCall& call : pair.calls.calls) {
+    pair.server.answer(call.id, Code::ok, Executed::maybe, "answer");
+  }
+  Bytes output;
+  pair.server.swap_output(output);
+  BOOST_TEST(!pair.server.has_output());
+  BOOST_TEST(pair.client.feed(pair.now, output));
+  BOOST_TEST(pair.results.size() == 3U);
+}
+
 BOOST_AUTO_TEST_CASE(bytes_in_flight_are_given_back_when_the_answer_goes) {
   CorePair pair;
   pair.start("12345678");
