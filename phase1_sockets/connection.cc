@@ -228,7 +228,7 @@ void Connection::submit(std::uint64_t number, const Command& command) {
   if (lane_.log.wants_requests()) {
     lane_.log.request(speaker(), number, command);
   }
-  lane_.service.submit(command, [this, number](const Reply& reply) { on_reply(number, reply); });
+  lane_.service.gather(command, [this, number](const Reply& reply) { on_reply(number, reply); });
 }
 
 void Connection::malformed(std::size_t bytes) {

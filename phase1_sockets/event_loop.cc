@@ -86,6 +86,7 @@ void EventLoop::run() {
     const int flags = EVLOOP_ONCE | (again_.empty() ? 0 : EVLOOP_NONBLOCK);
     check(event_base_loop(base(), flags) >= 0);
     run_again();
+    at_turn_end_();
   }
   thread_ = std::thread::id{};
 }

@@ -79,6 +79,9 @@ class EventLoop {
   void run();
   void stop() { stopped_ = true; }
 
+  /// Called at the end of each turn, the last one included. Before run().
+  void at_turn_end(std::function<void()> task) { at_turn_end_ = std::move(task); }
+
   /// Any thread may ask.
   bool is_here() const {
     return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
@@ -118,6 +121,7 @@ class EventLoop {
   std::vector<InboxBase*> inboxes_;
   AgainList again_;
   bool stopped_ = false;
+  std::function<void()> at_turn_end_ = [] {};
   struct Tasks;
   std::unique_ptr<Tasks> tasks_;
 };

@@ -25,13 +25,15 @@ inline constexpr std::size_t read_bytes_max = 64 * 1024;  // by one connection i
 struct Lane {
   Lane(std::unique_ptr<EventLoop> event_loop, Service& behind, host::Log& to,
        const Deadlines::Patience& patience)
-      : loop(std::move(event_loop)), service(behind), log(*loop, to), deadlines(*loop, patience) {}
+      : loop(std::move(event_loop)), service(behind), log(*loop, to), deadlines(*loop, patience) {
+    loop->at_turn_end([&behind] { behind.begin(); });
+  }
 
   /// The time, if anybody will want to know how long a request took; else nothing worth a call.
   Instant now_if_logged() const { return log.wants_requests() ? host::run_now() : Instant{}; }
 
   const std::unique_ptr<EventLoop> loop;
-  Service& service;
+  Service& service;  // gather() only: the loop begins at the end of its turn
   RequestLog log;
   Deadlines deadlines;
   LoopCounters counters;

@@ -162,7 +162,7 @@ void UdpServer::submit(const Address& from, bool legacy) {
   submitting_from_ = &from;
   submitting_legacy_ = legacy;
   const std::uint32_t ticket = submitting_ticket_ = take_ticket();
-  lane_.service.submit(command, [this, ticket](const Reply& reply) { on_reply(ticket, reply); });
+  lane_.service.gather(command, [this, ticket](const Reply& reply) { on_reply(ticket, reply); });
   if (submitting_from_ == nullptr) [[likely]] {
     free_tickets_.push_back(ticket);
     return;

@@ -94,8 +94,8 @@ void ReplicaHost::Core::start() {
 
 // --- the front door ------------------------------------------------------------------------------
 
-void ReplicaHost::Core::submit(const Command& command, Done done) {
-  if (const char* const why = inbox_.add(command, done, run_now())) {
+void ReplicaHost::Core::submit(const Command& command, Done done, ReplicaInbox::Wake wake) {
+  if (const char* const why = inbox_.add(command, done, run_now(), wake)) {
     counts_.refused.fetch_add(1, std::memory_order_relaxed);
     done({.status = Status::unavailable, .value = {}, .why = why});
   }
@@ -160,7 +160,15 @@ ReplicaHost::ReplicaHost(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 ReplicaHost::~ReplicaHost() = default;
 
 void ReplicaHost::submit(const Command& command, Done done) {
-  core_->submit(command, std::move(done));
+  core_->submit(command, std::move(done), ReplicaInbox::Wake::now);
+}
+
+void ReplicaHost::gather(const Command& command, Done done) {
+  core_->submit(command, std::move(done), ReplicaInbox::Wake::later);
+}
+
+void ReplicaHost::begin() {
+  core_->begin();
 }
 
 bool ReplicaHost::healthy() const {

@@ -82,6 +82,9 @@ class ReplicaHost final : public Service {
 
   /// `done` runs on the thread that works, or during the call if the command is refused.
   void submit(const Command& command, Done done) override;
+  /// Wakes nobody: begin() works for the Replica on the calling thread, if no other does.
+  void gather(const Command& command, Done done) override;
+  void begin() override;
   bool healthy() const override;
 
   /// Takes in nothing more, answers what was taken in, waits until all records are durable. After

@@ -50,7 +50,8 @@ class ReplicaHost::Core {
   bool recover(std::string& why);
   void start();
   void stop();
-  void submit(const Command& command, Done done);
+  void submit(const Command& command, Done done, ReplicaInbox::Wake wake);
+  void begin();
   bool healthy() const;
   const ReplicaCounts& counts() const { return counts_; }
   std::uint64_t syncs() const { return journal_->syncs(); }
@@ -77,6 +78,7 @@ class ReplicaHost::Core {
 
   void run();
   void bring(std::vector<PeerMessage>& messages);
+  void work_a_while();
   void turn();
   void take_input();
   Instant due() const;

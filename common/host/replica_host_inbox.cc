@@ -5,7 +5,7 @@
 
 namespace kv::host {
 
-const char* ReplicaInbox::add(const Command& command, Service::Done& done, Instant now) {
+const char* ReplicaInbox::add(const Command& command, Service::Done& done, Instant now, Wake wake) {
   WaitingRequest request{command, {}, now};  // copied before the lock
   const std::size_t bytes = bytes_of(command);
   const std::lock_guard lock{mutex_};
@@ -22,7 +22,9 @@ const char* ReplicaInbox::add(const Command& command, Service::Done& done, Insta
   request_bytes_ += bytes;
   request.done = std::move(done);
   batch_.requests.push_back(std::move(request));
-  wake_locked();
+  if (wake == Wake::now) {
+    wake_locked();
+  }
   return nullptr;
 }
 
@@ -38,6 +40,15 @@ bool ReplicaInbox::add_and_work(std::vector<PeerMessage>& messages, Batch& batch
   poked_ = poked_ || messages.empty();
   if (working_) {
     return false;  // whoever works will find it
+  }
+  begin_work_locked(batch);
+  return true;
+}
+
+bool ReplicaInbox::work_if_something(Batch& batch) {
+  const std::lock_guard lock{mutex_};
+  if (working_ || !something_waits_locked()) {
+    return false;  // whoever works looks again when it is done
   }
   begin_work_locked(batch);
   return true;

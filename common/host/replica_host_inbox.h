@@ -56,8 +56,11 @@ class ReplicaInbox {
 
   explicit ReplicaInbox(Limits limits) : limits_(limits) {}
 
-  /// Null if it was taken in; else why not, and nothing was kept.
-  const char* add(const Command& command, Service::Done& done, Instant now);
+  enum class Wake : bool { now, later };
+
+  /// Null if it was taken in; else why not, and nothing was kept. With Wake::later nobody need
+  /// look at it before the caller's work_if_something().
+  const char* add(const Command& command, Service::Done& done, Instant now, Wake wake);
   /// All that there is room for, with one look at the lock.
   void add(std::vector<PeerMessage>& messages);
   /// Something else has changed: look at it.
@@ -65,6 +68,8 @@ class ReplicaInbox {
   /// Adds `messages`, or pokes if there are none; and true if the caller works from now on: then
   /// it has what came in `batch`, and rests when it is done.
   bool add_and_work(std::vector<PeerMessage>& messages, Batch& batch);
+  /// True if something waits and nobody worked: then the caller does from now on.
+  bool work_if_something(Batch& batch);
   void stop();
   bool stopping() const;
 

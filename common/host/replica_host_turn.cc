@@ -22,9 +22,19 @@ constexpr int turns_lent_max = 4;
 
 /// On the thread that brought `messages`, or news from the disk: if nobody works, it does.
 void ReplicaHost::Core::bring(std::vector<PeerMessage>& messages) {
-  if (!inbox_.add_and_work(messages, input_)) {
-    return;
+  if (inbox_.add_and_work(messages, input_)) {
+    work_a_while();
   }
+}
+
+/// On the thread that gathered requests.
+void ReplicaHost::Core::begin() {
+  if (inbox_.work_if_something(input_)) {
+    work_a_while();
+  }
+}
+
+void ReplicaHost::Core::work_a_while() {
   for (int turns = 1;; ++turns) {
     turn();
     if (!inbox_.rest(due(), turns < turns_lent_max ? &input_ : nullptr)) {

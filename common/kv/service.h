@@ -24,6 +24,12 @@ class Service {
   /// The command is valid only during the call: a service that answers later copies it.
   virtual void submit(const Command& command, Done done) = 0;
 
+  /// As submit(), but the service may leave it until begin(), which the same thread calls as soon
+  /// as it has gathered what it has in hand: so what came together is begun together, and on the
+  /// thread that brought it.
+  virtual void gather(const Command& command, Done done) { submit(command, std::move(done)); }
+  virtual void begin() {}
+
   /// Whether a write submitted now could succeed: what /healthz answers.
   virtual bool healthy() const = 0;
 };

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -29,9 +30,36 @@ std::string reason_against(const FrontDoorOptions& options) {
   return FrontDoor::open(service, file.log(), options, why) == nullptr ? why : std::string{};
 }
 
+/// Answers nothing before begin(), and then all it was given, with how many that was.
+class GatheringService final : public Service {
+ public:
+  void submit(const Command&, Done) override { BOOST_FAIL("the door gathers"); }
+  void gather(const Command&, Done done) override { gathered_.push_back(std::move(done)); }
+  void begin() override {
+    const std::string count = std::to_string(gathered_.size());
+    for (const Done& done : std::exchange(gathered_, {})) {
+      done({.status = Status::ok, .value = count, .why = {}});
+    }
+  }
+  bool healthy() const override { return true; }
+
+ private:
+  std::vector<Done> gathered_;  // of the door's one loop
+};
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(sockets_front_door)
+
+BOOST_AUTO_TEST_CASE(what_a_loop_reads_in_one_turn_is_begun_together_over_either_transport) {
+  GatheringService service;
+  DoorWorld world{&service, FrontDoorOptions{.threads = 1}};
+  TcpTalk tcp{world.door->tcp()};
+  BOOST_TEST(tcp.ask("GET a\nGET b\nGET c\n") == "VALUE 3\n");
+  BOOST_TEST(tcp.receive_line() == "VALUE 3\n");
+  BOOST_TEST(tcp.receive_line() == "VALUE 3\n");
+  BOOST_TEST(UdpTalk{world.door->udp()}.ask("GET a") == "VALUE 1\n");
+}
 
 BOOST_AUTO_TEST_CASE(four_loops_serve_many_clients_over_both_transports) {
   constexpr int rounds = 200;

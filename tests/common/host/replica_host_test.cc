@@ -348,6 +348,20 @@ BOOST_AUTO_TEST_CASE(after_a_failed_sync_nothing_is_acknowledged) {
   BOOST_TEST(running.fatal.starts_with("journal: cannot "));
 }
 
+BOOST_AUTO_TEST_CASE(what_is_gathered_is_carried_out_when_it_is_begun) {
+  MemoryDisk disk;
+  Running running{disk};
+  BOOST_REQUIRE(running.start());
+  std::promise<Reply> last;
+  for (int round = 0; round < 1000; ++round) {  // whoever works just then
+    running.host->gather(put("k", std::to_string(round)), [](const Reply&) {});
+    running.host->begin();
+  }
+  running.host->gather(get("k"), [&](const Reply& reply) { last.set_value(reply); });
+  running.host->begin();
+  BOOST_TEST(last.get_future().get().value == "999");
+}
+
 BOOST_AUTO_TEST_CASE(a_command_may_be_submitted_from_within_an_answer) {
   MemoryDisk disk;
   Running running{disk};
