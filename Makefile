@@ -61,6 +61,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             bench_first_write:tools/bench_first_write_main.cc \
             bench_replica_host:tools/bench_replica_host_main.cc \
             bench_paxos:phase4_paxos/bench_main.cc \
+            phase4_search:phase4_paxos/search_main.cc \
             house_check:tools/house_check_main.cc
 
 program_name = $(firstword $(subst :, ,$1))

@@ -4,6 +4,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/varint.h"
 #include "common/wire/logfmt.h"
 
 namespace kv::paxos {
@@ -245,6 +246,18 @@ std::vector<Proposal> Acceptor::accepted_after(Slot slot) const {
     }
   }
   return all;
+}
+
+void Acceptor::digest_to(Bytes& out) const {
+  wire::encode_to(promised_, out);
+  write_varint(out, floor_.value);
+  for (const Entry& each : entries_) {
+    wire::encode_to(each.ballot, out);
+    write_fixed(out, each.value ? hash_of(*each.value) : 0);
+  }
+  for (const std::uint64_t life : lives_) {
+    write_varint(out, life);
+  }
 }
 
 void Acceptor::check_invariants() const {

@@ -64,6 +64,8 @@ class Acceptor {
   Slot floor() const { return floor_; }
   /// What was accepted behind the floor, in the order of slots.
   std::vector<Proposal> accepted_after(Slot slot) const;
+  /// All that its replies depend on but time, as bytes: states are told apart by it.
+  void digest_to(Bytes& out) const;
   void check_invariants() const;
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/core/quorum.h"
+#include "common/core/varint.h"
 
 namespace kv::paxos {
 
@@ -85,6 +86,22 @@ std::unique_ptr<Acceptor> AcceptorRecovery::acceptor() const {
   auto acceptor = std::make_unique<Acceptor>(options_, lives_);
   acceptor->recover(promised_, floor_, accepted_);
   return acceptor;
+}
+
+void AcceptorRecovery::digest_to(Bytes& out) const {
+  write_varint(out, life_);
+  for (const Told& told : told_) {
+    write_varint(out, told.complete ? 1 : 0);
+    write_varint(out, told.next.value);
+    write_varint(out, told.life);
+  }
+  wire::encode_to(promised_, out);
+  for (const auto& [slot, proposal] : accepted_) {
+    wire::encode_to(proposal, out);
+  }
+  for (const std::uint64_t life : lives_) {
+    write_varint(out, life);
+  }
 }
 
 }  // namespace kv::paxos

@@ -39,6 +39,7 @@ class AcceptorRecovery {
   /// Up to here the learner beside it must have applied before the acceptor may speak again.
   Slot floor() const { return floor_; }
   std::unique_ptr<Acceptor> acceptor() const;
+  void digest_to(Bytes& out) const;
 
  private:
   struct Told {

@@ -4,7 +4,9 @@
 #include <bit>
 
 #include "common/core/check.h"
+#include "common/core/hash.h"
 #include "common/core/quorum.h"
+#include "common/core/varint.h"
 #include "common/wire/logfmt.h"
 #include "phase4_paxos/acceptor.h"
 
@@ -510,6 +512,34 @@ void Proposer::note_role(Level level, const char* event, const char* why, Post& 
     fields.add("why", why);
   }
   post.note(level, std::move(fields).text());
+}
+
+void Proposer::give_up(Instant now, Post& post) {
+  follow(now, "told so", post);
+  patience_ = {};
+}
+
+void Proposer::digest_to(Bytes& out) const {
+  write_varint(out, static_cast<std::uint64_t>(stage_));
+  wire::encode_to(ballot_, out);
+  write_varint(out, round_seen_);
+  write_varint(out, promised_);
+  write_varint(out, own_asked_ ? 1 : 0);
+  for (const Slot& from : ask_from_) {
+    write_varint(out, from.value);
+  }
+  for (const auto& [slot, proposal] : adopted_) {
+    wire::encode_to(proposal, out);
+  }
+  for (const Open& open : open_) {
+    write_varint(out, open.accepted);
+    write_fixed(out, hash_of(open.message));
+  }
+  write_varint(out, chosen_.value);
+  write_varint(out, queue_.size());
+  for (const std::uint64_t life : lives_) {
+    write_varint(out, life);
+  }
 }
 
 void Proposer::check_invariants() const {

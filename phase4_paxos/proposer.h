@@ -56,6 +56,12 @@ class Proposer {
   bool leading() const { return stage_ == Stage::leading; }
   const Ballot& ballot() const { return ballot_; }
   Slot chosen() const { return chosen_; }
+  /// What earlier leaders may have had chosen ends here.
+  Slot adopted_end() const { return adopted_end_; }
+  /// Loses patience, whatever it was at: the next tick begins a ballot.
+  void give_up(Instant now, Post& post);
+  /// All that its messages depend on but time, as bytes: states are told apart by it.
+  void digest_to(Bytes& out) const;
   void check_invariants() const;
 
  private:
