@@ -32,6 +32,9 @@ class Desk {
   /// Life number `boot` begins; nothing leaves before on_booted() says that it is durable.
   void start(Instant now, std::uint64_t boot);
   void on_booted(std::uint64_t boot);
+  bool booted() const { return booted_; }
+  /// No parcel before this number waits for its replies.
+  std::uint64_t first_open() const { return first_; }
 
   void request(Instant now, RequestId id, const Command& command, Post& post);
   void on_leader(Instant now, const Ballot& ballot);

@@ -22,11 +22,14 @@ Learner::Learner(NodeId self, std::vector<NodeId> members, const PaxosOptions& o
       random_(seed),
       machine_(std::make_unique<StateMachine>(options.sessions)) {}
 
-void Learner::start(Instant now, std::uint64_t boot) {
-  check(!restoring_);
+void Learner::answer_for(std::uint64_t boot, std::uint64_t first) {
   boot_ = boot;
+  first_answered_ = first;
+}
+
+void Learner::start(Instant now) {
+  check(!restoring_);
   started_ = leapt_ = true;
-  replies_.clear();
   seek_at_ = taken_ ? now : never;
 }
 
@@ -141,7 +144,7 @@ void Learner::apply_parcel(Slot slot, ByteView parcel, Post* post) {
   if (!id) {
     return;
   }
-  const bool ours = started_ && id->node == self_ && id->boot == boot_;
+  const bool ours = id->node == self_ && id->boot == boot_ && id->number >= first_answered_;
   if (!parcels_.take(*id)) {
     if (ours) {
       replies_.push_back({id->number, {}});

@@ -63,14 +63,16 @@ class Learner {
   bool take_leap() { return std::exchange(leapt_, false); }
   bool taken(const ParcelId& id) const { return parcels_.taken(id); }
 
+  /// The replies of parcels of that life, from that number on, are kept for take_replies().
+  void answer_for(std::uint64_t boot, std::uint64_t first);
+
   // A new life, from a snapshot and the records behind it; then start().
   void restore(const Head& head, ByteView parcels);
   void restore_machine(ByteView piece);
   void recover(const Accept& accept, const Value& value);
   void recover(const Learned& learned);
   void recover(const ImagePiece& piece, ByteView body);
-  /// `boot` is that of this replica's process: its parcels' replies are kept.
-  void start(Instant now, std::uint64_t boot);
+  void start(Instant now);
 
   /// Freezes the state for a snapshot of this replica; false while an image is on its way, here
   /// or there.
@@ -123,7 +125,8 @@ class Learner {
   const NodeId self_;
   const std::vector<NodeId> members_;
   const PaxosOptions& options_;
-  std::uint64_t boot_ = 0;
+  std::uint64_t boot_ = 0;  // whose parcels are answered; 0: nobody's
+  std::uint64_t first_answered_ = 0;
   Random random_;
 
   std::unique_ptr<StateMachine> machine_;

@@ -15,6 +15,7 @@
 //   Beat         proposer → all roles   I lead; this much is chosen; confirm my ballot
 //   Confirmed    acceptor → proposer    I have promised nothing newer
 //   RecoverAsk/Tell  acceptor ↔ acceptor   I lost my memory: what do you remember?
+//   Greet(ed)    replica ↔ replica      my disk is new; do you know me?
 //   Forward      desk → proposer        commands of my clients
 //   ReadAsk/At   desk ↔ proposer        how far must I have applied to answer a read?
 //   Learn(ed)    learner ↔ learner      what was chosen in the slots that I missed?
@@ -51,7 +52,10 @@ enum class Kind : std::uint8_t {
   image_piece,
   recover_ask,
   recover_tell,
+  greet,
+  greeted,
   // Records, pieces of snapshots, and messages to oneself.
+  met,
   booted,
   promised,
   head,
@@ -302,6 +306,42 @@ struct RecoverTell {
     Ballot::fields(self.promised, visit);
     visit("accepted", self.accepted);
     visit("lives", self.lives);
+  }
+};
+
+/// From a replica that was never born on its disk, whose mark is `birth`: a number it drew.
+struct Greet {
+  static constexpr Kind kind = Kind::greet;
+  std::uint64_t birth = 0;
+
+  static void fields(auto& self, auto& visit) { visit("birth", self.birth); }
+};
+
+/// `known` is the mark that whoever answers has met that replica with, durably: the same one, or it
+/// has lost a disk.
+struct Greeted {
+  static constexpr Kind kind = Kind::greeted;
+  std::uint64_t birth = 0;
+  std::uint64_t known = 0;
+
+  static void fields(auto& self, auto& visit) {
+    visit("birth", self.birth);
+    visit("known", self.known);
+  }
+};
+
+/// A record, and a piece of a snapshot: the mark of that node's disk. Of this one itself: `born`
+/// says that it may speak.
+struct Met {
+  static constexpr Kind kind = Kind::met;
+  std::uint32_t node = 0;
+  std::uint64_t birth = 0;
+  bool born = false;
+
+  static void fields(auto& self, auto& visit) {
+    visit("node", self.node);
+    visit("birth", self.birth);
+    visit("born", self.born);
   }
 };
 

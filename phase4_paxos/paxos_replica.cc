@@ -22,6 +22,7 @@ PaxosReplica::PaxosReplica(NodeId self, std::vector<NodeId> members, PaxosOption
       options_(options),
       random_(options.seed),
       post_(self, options.note_level),
+      acquaintance_(self, members_, options_),
       desk_(self, options_) {
   check(std::ranges::find(members_, self) != members_.end() && members_.size() <= members_max);
   reborn_ = {.acceptor = new_acceptor(), .learner = new_learner(), .boot = 0};
@@ -79,6 +80,9 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
         after_learning(now);
       }
       return;
+    case Kind::greet:
+    case Kind::greeted:
+      return hear_greeting(now, from, message);
     case Kind::recover_ask:
     case Kind::recover_tell:
       hear_of_recovery(from, message);
@@ -86,6 +90,7 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
     case Kind::booted:
     case Kind::stored:
       return hear_own(now, from, *kind, message);
+    case Kind::met:
     case Kind::promised:
     case Kind::head:
     case Kind::machine:
@@ -178,6 +183,19 @@ void PaxosReplica::hear_as_learner(Instant now, NodeId from, Kind kind, ByteView
   after_learning(now);
 }
 
+void PaxosReplica::hear_greeting(Instant now, NodeId from, ByteView message) {
+  if (const auto greet = unpack<Greet>(message)) {
+    return acquaintance_.on_greet(from, *greet, post_);
+  }
+  const bool born = acquaintance_.born();
+  if (const auto greeted = unpack<Greeted>(message)) {
+    acquaintance_.on_greeted(from, *greeted, post_);
+  }
+  if (acquaintance_.born() && !born) {
+    be_born(now);
+  }
+}
+
 void PaxosReplica::hear_of_recovery(NodeId from, ByteView message) {
   if (const auto ask = unpack<RecoverAsk>(message); ask && acceptor_) {
     acceptor_->on_recover_ask(from, place_of(from, members_), *ask, post_);
@@ -248,7 +266,7 @@ void PaxosReplica::request(Instant now, RequestId id, const Command& command, Ef
   if (stopped()) {
     return post_.answer(id, {.status = Status::unavailable,
                              .value = {},
-                             .why = "this replica's log is not that of the others: see its log"});
+                             .why = "this replica must not serve: its log says why"});
   }
   desk_.request(now, id, command, post_);
 }
@@ -260,6 +278,7 @@ void PaxosReplica::tick(Instant now, Effects& out) {
   }
   now_ = now;
   post_.begin(out);
+  acquaintance_.tick(now, post_);
   desk_.tick(now, post_);
   hear_local(now);
   if (proposer_) {
@@ -285,7 +304,7 @@ Instant PaxosReplica::wake_at() const {
   if (acceptor_ && acceptor_->has_news()) {
     return now_;
   }
-  Instant at = desk_.wake_at();
+  Instant at = std::min(desk_.wake_at(), acquaintance_.wake_at());
   at = recovery_ ? std::min(at, recovery_->wake_at()) : at;
   at = proposer_ ? std::min(at, proposer_->wake_at()) : at;
   return learner_ ? std::min(at, learner_->wake_at()) : at;

@@ -18,6 +18,7 @@
 #include "common/kv/roles.h"
 #include "phase4_paxos/acceptor.h"
 #include "phase4_paxos/acceptor_recovery.h"
+#include "phase4_paxos/acquaintance.h"
 #include "phase4_paxos/desk.h"
 #include "phase4_paxos/learner.h"
 #include "phase4_paxos/options.h"
@@ -55,6 +56,7 @@ class PaxosReplica final : public Replica, public Roles {
   const Proposer* proposer() const { return proposer_.get(); }
   const Acceptor* acceptor() const { return acceptor_.get(); }
   const Learner* learner() const { return learner_.get(); }
+  const Acquaintance& acquaintance() const { return acquaintance_; }
   NodeId self() const { return self_; }
   Slot applied() const { return applied_; }
   /// Whether a write could succeed, as far as this replica knows: somebody leads, and it can
@@ -76,7 +78,7 @@ class PaxosReplica final : public Replica, public Roles {
   void restore_into(Reborn& roles, ByteView piece);
   void recover_into(Reborn& roles, ByteView record);
   std::uint64_t next_life();
-  void begin_life_of_proposer(Instant now);
+  void begin_life_of_proposer(Instant now, std::uint64_t life);
   void begin_life_of_acceptor(std::uint64_t life);
   void begin_life_of_learner(Instant now);
   void make_room_for(std::string_view role);
@@ -91,7 +93,9 @@ class PaxosReplica final : public Replica, public Roles {
   void finish_recovery(Instant now);
   void hear_local(Instant now);
   void after_learning(Instant now);
-  bool stopped() const { return diverged_; }
+  void hear_greeting(Instant now, NodeId from, ByteView message);
+  void be_born(Instant now);
+  bool stopped() const { return diverged_ || acquaintance_.refused(); }
   bool durable() const { return options_.acceptor == AcceptorMemory::durable; }
   void witness_recovered();
 
@@ -100,6 +104,7 @@ class PaxosReplica final : public Replica, public Roles {
   const PaxosOptions options_;
   Random random_;
   Post post_;
+  Acquaintance acquaintance_;
   std::uint64_t last_boot_ = 0;  // given to a life of this process or of its proposer
   std::uint64_t desk_boot_ = 0;  // of this process
   Instant now_{};

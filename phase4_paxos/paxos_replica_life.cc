@@ -16,7 +16,11 @@ std::unique_ptr<Acceptor> PaxosReplica::new_acceptor() const {
 }
 
 std::shared_ptr<Learner> PaxosReplica::new_learner() {
-  return std::make_shared<Learner>(self_, members_, options_, random_.next());
+  auto learner = std::make_shared<Learner>(self_, members_, options_, random_.next());
+  if (desk_boot_ != 0) {  // clients of this life may wait for what the last learner learned
+    learner->answer_for(desk_boot_, desk_.first_open());
+  }
+  return learner;
 }
 
 // --- from what is durable ------------------------------------------------------------------------
@@ -43,7 +47,7 @@ void PaxosReplica::restore_into(Reborn& roles, ByteView piece) {
       roles.learner->restore_machine(machine->second);
     }
   } else {
-    check(kind_of(piece) == Kind::accept);
+    check(kind_of(piece) == Kind::accept || kind_of(piece) == Kind::met);
     recover_into(roles, piece);
   }
 }
@@ -69,6 +73,10 @@ void PaxosReplica::recover_into(Reborn& roles, ByteView record) {
     if (roles.acceptor) {
       roles.acceptor->recover(*promised);
     }
+  } else if (const auto met = unpack<Met>(record)) {
+    if (desk_boot_ == 0) {  // of the replica, not of a role
+      acquaintance_.recover(*met);
+    }
   } else {
     const auto booted = unpack<Booted>(record);
     check(booted.has_value());  // whoever drives us has proved its bytes
@@ -83,17 +91,25 @@ void PaxosReplica::start(Instant now, Effects& out) {
   now_ = now;
   post_.begin(out);
   last_boot_ = reborn_.boot;
-  begin_life_of_proposer(now);
-  if (durable() || last_boot_ == 1) {  // in its first life it has nothing to remember
-    acceptor_ = std::move(reborn_.acceptor);
-  } else {
-    begin_life_of_acceptor(last_boot_);
-  }
-  desk_.start(now, last_boot_);
-  desk_boot_ = last_boot_;
+  desk_boot_ = next_life();
+  desk_.start(now, desk_boot_);
   begin_life_of_learner(now);
-  witness_recovered();
+  acquaintance_.start(now, random_.next() | 1, post_);
+  if (acquaintance_.born()) {
+    be_born(now);
+  }
   hear_local(now);
+}
+
+/// It may speak: it is who it was, or was never anybody.
+void PaxosReplica::be_born(Instant now) {
+  begin_life_of_proposer(now, desk_boot_);
+  if (durable() || desk_boot_ == 1) {  // in its first life it has nothing to remember
+    acceptor_ = reborn_.acceptor ? std::move(reborn_.acceptor) : new_acceptor();
+  } else {
+    begin_life_of_acceptor(desk_boot_);
+  }
+  witness_recovered();
 }
 
 /// The number of a life is durable before anything that carries it leaves.
@@ -104,8 +120,11 @@ std::uint64_t PaxosReplica::next_life() {
   return last_boot_;
 }
 
-void PaxosReplica::begin_life_of_proposer(Instant now) {
-  proposer_ = std::make_unique<Proposer>(self_, members_, options_, next_life(), random_.next());
+void PaxosReplica::begin_life_of_proposer(Instant now, std::uint64_t life) {
+  proposer_ = std::make_unique<Proposer>(self_, members_, options_, life, random_.next());
+  if (desk_.booted() && life == desk_boot_) {
+    proposer_->on_booted(life);
+  }
   proposer_->start(now);
   if (learner_) {
     proposer_->on_applied(learner_->applied(), learner_->time(), learner_->checksum());
@@ -125,7 +144,8 @@ void PaxosReplica::begin_life_of_acceptor(std::uint64_t life) {
 
 void PaxosReplica::begin_life_of_learner(Instant now) {
   learner_ = std::move(reborn_.learner);
-  learner_->start(now, desk_boot_);
+  learner_->answer_for(desk_boot_, desk_.first_open());
+  learner_->start(now);
   applied_ = {};
   after_learning(now);
 }
@@ -212,6 +232,9 @@ void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) 
   if (is_or_all(role, "learner") && !learner_) {
     begin_life_of_learner(now);
   }
+  if (!acquaintance_.born()) {
+    return hear_local(now);  // neither of the others has a voice yet
+  }
   if (!durable() && role != "proposer") {
     begin_life_of_acceptor(next_life());
   } else if (is_or_all(role, "acceptor") || (acceptor_ && learner_ && reborn_.acceptor &&
@@ -221,7 +244,7 @@ void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) 
   }
   reborn_ = {};
   if (is_or_all(role, "proposer") && !proposer_) {
-    begin_life_of_proposer(now);
+    begin_life_of_proposer(now, next_life());
   }
   hear_local(now);
 }
@@ -241,6 +264,9 @@ bool PaxosReplica::begin_snapshot() {
   first_pieces_.clear();
   first_pieces_.push_back(pack(
       Head{.boot = last_boot_, .promised = acceptor_->promised(), .applied = applied}, parcels));
+  for (const Met& met : acquaintance_.all()) {
+    first_pieces_.push_back(pack(met));
+  }
   for (const Proposal& proposal : acceptor_->accepted_after(applied)) {
     first_pieces_.push_back(
         pack(Accept{.ballot = proposal.ballot, .slot = proposal.slot, .chosen = applied},

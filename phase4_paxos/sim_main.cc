@@ -1,4 +1,5 @@
 // phase4_sim: replicas under Multi-Paxos in the simulator.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ class PaxosProtocol final : public sim::Protocol {
     }
     options_.seed = seed;
     invariants_.born(self);
+    silent_.resize(nodes);
     return std::make_unique<paxos::PaxosReplica>(self, std::move(members), options_);
   }
 
@@ -33,6 +35,9 @@ class PaxosProtocol final : public sim::Protocol {
     replicas_.assign(replicas.size(), nullptr);
     const auto i = stepped.value - 1;
     replicas_[i] = static_cast<const paxos::PaxosReplica*>(replicas[i]);
+    if (replicas_[i] != nullptr) {
+      silent_[i] = !replicas_[i]->acquaintance().born();
+    }
     if (const auto broken = invariants_.check(replicas_, stepped)) {
       return sim::Violation{std::string{broken->invariant}, broken->detail};
     }
@@ -41,13 +46,15 @@ class PaxosProtocol final : public sim::Protocol {
 
   /// Without stable storage a cluster may rightly have stopped: more died than it can stand.
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return options_.acceptor == paxos::AcceptorMemory::durable && up >= nodes / 2 + 1;
+    const auto silent = static_cast<std::uint32_t>(std::ranges::count(silent_, true));
+    return options_.acceptor == paxos::AcceptorMemory::durable && up >= nodes / 2 + 1 + silent;
   }
 
  private:
   paxos::PaxosOptions options_;
   paxos::Invariants invariants_;
   std::vector<const paxos::PaxosReplica*> replicas_;
+  std::vector<bool> silent_;  // not born yet, or never to be on its new disk
 };
 
 }  // namespace
@@ -84,9 +91,9 @@ int main(int argc, char** argv) {
   paxos.note_level = options.log.empty() ? Level::error : Level::debug;
   const sim::ProtocolTraits traits{.name = "paxos",
                                    .context = "phase=4",
-                                   .cluster_sizes = {1, 3, 3, 5, 5},
+                                   .cluster_sizes = {3, 3, 5, 5, 4},
                                    .roles = {"proposer", "acceptor", "learner", "all"},
-                                   .survives_wiped_disk = false};
+                                   .survives_wiped_disk = true};
   return sim::run_simulations(
       traits, [&] { return std::make_unique<PaxosProtocol>(paxos); }, options);
 }

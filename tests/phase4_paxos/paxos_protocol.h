@@ -1,6 +1,7 @@
 // Multi-Paxos as the simulator's tests see it.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -26,6 +27,7 @@ class PaxosProtocol final : public sim::Protocol {
     }
     options_.seed = seed;
     invariants_.born(self);
+    silent_.resize(nodes);
     return std::make_unique<PaxosReplica>(self, std::move(members), options_);
   }
 
@@ -34,6 +36,9 @@ class PaxosProtocol final : public sim::Protocol {
     replicas_.assign(replicas.size(), nullptr);
     const auto i = stepped.value - 1;
     replicas_[i] = static_cast<const PaxosReplica*>(replicas[i]);
+    if (replicas_[i] != nullptr) {
+      silent_[i] = !replicas_[i]->acquaintance().born();
+    }
     if (const auto broken = invariants_.check(replicas_, stepped)) {
       return sim::Violation{std::string{broken->invariant}, broken->detail};
     }
@@ -41,7 +46,7 @@ class PaxosProtocol final : public sim::Protocol {
   }
 
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return up >= nodes / 2 + 1;
+    return up >= nodes / 2 + 1 + static_cast<std::uint32_t>(std::ranges::count(silent_, true));
   }
 
   const Invariants& invariants() const { return invariants_; }
@@ -50,14 +55,15 @@ class PaxosProtocol final : public sim::Protocol {
   PaxosOptions options_;
   Invariants invariants_;
   std::vector<const PaxosReplica*> replicas_;
+  std::vector<bool> silent_;  // not born yet, or never to be on its new disk
 };
 
 inline sim::ProtocolTraits traits() {
   return {.name = "paxos",
           .context = "phase=4",
-          .cluster_sizes = {1, 3, 3, 5, 5},
+          .cluster_sizes = {3, 3, 5, 5, 4},
           .roles = {"proposer", "acceptor", "learner", "all"},
-          .survives_wiped_disk = false};
+          .survives_wiped_disk = true};
 }
 
 }  // namespace kv::paxos

@@ -1,0 +1,160 @@
+// Lives of a replica and of its roles, as whoever drives it sees them.
+#include <boost/test/unit_test.hpp>
+
+#include "phase4_paxos/paxos_replica.h"
+#include "tests/phase4_paxos/role_step.h"
+
+namespace kv::paxos {
+namespace {
+
+/// A cluster of one, driven by hand: all that it writes is durable when its step ends.
+struct World {
+  explicit World(const std::vector<Bytes>& before = {}) : records(before) {
+    for (const Bytes& record : before) {
+      replica.recover(record);
+    }
+    replica.start(now, out);
+    ship();
+  }
+
+  void ship() {
+    records.insert(records.end(), out.records.begin(), out.records.end());
+    std::ranges::move(out.answers, std::back_inserter(answers));
+    const std::vector<Send> sends = std::move(out.sends);
+    out.clear();
+    for (const Send& send : sends) {
+      replica.receive(now, send.to, send.message, out);
+    }
+    if (!sends.empty()) {
+      ship();
+    }
+  }
+  void pass(Duration time) {
+    now += time;
+    for (int i = 0; i < 20 && replica.wake_at() <= now; ++i) {
+      replica.tick(now, out);
+      ship();
+    }
+  }
+  void put(std::uint64_t id, const char* client = "") {
+    replica.request(now, {id},
+                    {.verb = Verb::put, .origin = {client, 1, 1}, .key = "k", .value = "v"}, out);
+    ship();
+  }
+  /// A role dies, and comes back with what is durable.
+  void kill(const char* role) { replica.kill_role(role); }
+  void bear(const char* role) {
+    for (const Bytes& record : records) {
+      replica.recover_role(role, record);
+    }
+    replica.start_role(role, now, out);
+    ship();
+  }
+  std::uint64_t ballots_boot() const { return replica.proposer()->ballot().boot; }
+
+  Instant now = at(0);
+  PaxosReplica replica{one, {one}, {.seed = 5, .note_level = Level::error}};
+  std::vector<Bytes> records;
+  std::vector<Answer> answers;
+  Effects out;
+};
+
+constexpr Duration long_enough = std::chrono::seconds{1};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase4_replica_life)
+
+BOOST_AUTO_TEST_CASE(each_life_has_ballots_of_its_own) {
+  World first;
+  first.pass(long_enough);
+  BOOST_TEST(first.replica.plays("leader"));
+  World second{first.records};
+  second.pass(long_enough);
+  BOOST_TEST(second.ballots_boot() > first.ballots_boot());
+  second.kill("proposer");
+  second.bear("proposer");
+  second.pass(long_enough);
+  BOOST_TEST(second.ballots_boot() > first.ballots_boot() + 1);
+}
+
+BOOST_AUTO_TEST_CASE(a_new_life_applies_what_the_last_one_had_chosen) {
+  World first;
+  first.pass(long_enough);
+  first.put(1);
+  first.pass(long_enough);
+  BOOST_REQUIRE(first.answers.size() == 1U);
+  World second{first.records};
+  second.pass(long_enough);
+  BOOST_TEST(second.replica.learner()->checksum() == first.replica.learner()->checksum());
+}
+
+BOOST_AUTO_TEST_CASE(who_waits_while_the_learner_is_dead_is_answered_by_its_next_life) {
+  World world;
+  world.pass(long_enough);
+  world.kill("learner");
+  world.put(1);
+  world.pass(std::chrono::milliseconds{50});
+  BOOST_TEST(world.answers.empty());
+  world.bear("learner");
+  world.pass(long_enough);
+  BOOST_REQUIRE(world.answers.size() == 1U);
+  BOOST_TEST((world.answers[0].reply.status == Status::ok));
+}
+
+BOOST_AUTO_TEST_CASE(while_a_role_is_dead_no_snapshot_is_taken) {
+  World world;
+  world.pass(long_enough);
+  world.kill("acceptor");
+  BOOST_TEST(!world.replica.begin_snapshot());
+  world.bear("acceptor");
+  BOOST_TEST(world.replica.begin_snapshot());
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_goes_on_when_its_learner_dies) {
+  World world;
+  world.pass(long_enough);
+  world.put(1);
+  world.pass(long_enough);
+  const std::uint64_t checksum = world.replica.learner()->checksum();
+  BOOST_TEST(world.replica.begin_snapshot());
+  world.kill("learner");
+  PaxosReplica restored{one, {one}, {}};
+  for (Bytes piece = world.replica.next_snapshot_piece(); !piece.empty();
+       piece = world.replica.next_snapshot_piece()) {
+    restored.restore(piece);
+  }
+  Effects out;
+  restored.start(world.now, out);
+  BOOST_TEST(restored.learner()->checksum() == checksum);
+  BOOST_TEST((restored.acceptor()->promised() == world.replica.acceptor()->promised()));
+}
+
+BOOST_AUTO_TEST_CASE(a_ping_needs_nobody_and_a_get_needs_a_leader) {
+  World world;
+  world.replica.request(world.now, {1}, {.verb = Verb::ping}, world.out);
+  world.replica.request(world.now, {2}, {.verb = Verb::get, .key = "k"}, world.out);
+  world.ship();
+  BOOST_TEST(world.answers.size() == 1U);
+  world.pass(long_enough);
+  BOOST_REQUIRE(world.answers.size() == 2U);
+  BOOST_TEST((world.answers[1].reply.status == Status::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(damaged_messages_are_dropped) {
+  World world;
+  world.pass(long_enough);
+  for (int kind = 0; kind < 40; ++kind) {
+    for (const char* rest : {"", "\x05", "\xff\xff\xff", "\x01\x02\x03\x04\x05\x06\x07"}) {
+      world.replica.receive(world.now, one, std::string(1, static_cast<char>(kind)) + rest,
+                            world.out);
+    }
+  }
+  world.replica.receive(world.now, {9}, pack(Prepare{ballot(99, 9), {1}}), world.out);
+  world.replica.check_invariants();
+  BOOST_TEST((world.replica.acceptor()->promised() < ballot(99, 9)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::paxos
