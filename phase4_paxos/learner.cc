@@ -311,7 +311,10 @@ void Learner::on_image_ask(Instant now, NodeId from, const ImageAsk& ask, Post& 
   if (diverged_ || ask.end < ask.piece || ask.end - ask.piece > image_window) {
     return;
   }
-  const bool same = lent_ && lent_->to() == from && lent_->id() == ask.image;
+  // One that asks for a new image while its first pieces are on their way is sent these again.
+  const bool again =
+      lent_ && lent_->to() == from && ask.image == 0 && lent_->piece(0, 0) != nullptr;
+  const bool same = again || (lent_ && lent_->to() == from && lent_->id() == ask.image);
   if (!same) {
     const bool mine = lent_ && lent_->to() == from;
     if (imaging_ != Imaging::nobody && !mine) {
@@ -351,6 +354,7 @@ void Learner::on_image_piece(Instant now, const ImagePiece& piece, ByteView body
   }
   post.record(Bytes{record});
   asked_ = 0;
+  seek_at_ = now + options_.resend_after;
   if (!taken_) {  // it was the last
     post.note(Level::info, wire::LogFields{}
                                .add("role", "learner")
@@ -468,6 +472,7 @@ bool Learner::begin_snapshot() {
     return false;
   }
   imaging_ = Imaging::snapshot;
+  imaged_.reset();  // of one that was given up
   machine_->begin_snapshot();
   return true;
 }

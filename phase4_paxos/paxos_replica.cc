@@ -192,7 +192,7 @@ void PaxosReplica::hear_greeting(Instant now, NodeId from, ByteView message) {
     acquaintance_.on_greeted(from, *greeted, post_);
   }
   if (acquaintance_.born() && !born) {
-    be_born(now);
+    be_born(now, Spoke::never);
   }
 }
 

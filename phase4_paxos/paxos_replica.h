@@ -66,6 +66,8 @@ class PaxosReplica final : public Replica, public Roles {
   const std::vector<Stored>& witnessed() const { return witnessed_; }
 
  private:
+  enum class Spoke : std::uint8_t { never, in_earlier_lives };
+
   /// Roles that a new life is being made of.
   struct Reborn {
     std::unique_ptr<Acceptor> acceptor;
@@ -94,7 +96,7 @@ class PaxosReplica final : public Replica, public Roles {
   void hear_local(Instant now);
   void after_learning(Instant now);
   void hear_greeting(Instant now, NodeId from, ByteView message);
-  void be_born(Instant now);
+  void be_born(Instant now, Spoke spoke);
   bool stopped() const { return diverged_ || acquaintance_.refused(); }
   bool durable() const { return options_.acceptor == AcceptorMemory::durable; }
   void witness_recovered();

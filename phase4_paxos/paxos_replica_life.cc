@@ -94,17 +94,18 @@ void PaxosReplica::start(Instant now, Effects& out) {
   desk_boot_ = next_life();
   desk_.start(now, desk_boot_);
   begin_life_of_learner(now);
+  const bool spoke = acquaintance_.born();
   acquaintance_.start(now, random_.next() | 1, post_);
   if (acquaintance_.born()) {
-    be_born(now);
+    be_born(now, spoke ? Spoke::in_earlier_lives : Spoke::never);
   }
   hear_local(now);
 }
 
 /// It may speak: it is who it was, or was never anybody.
-void PaxosReplica::be_born(Instant now) {
+void PaxosReplica::be_born(Instant now, Spoke spoke) {
   begin_life_of_proposer(now, desk_boot_);
-  if (durable() || desk_boot_ == 1) {  // in its first life it has nothing to remember
+  if (durable() || spoke == Spoke::never) {  // then it has nothing to remember
     acceptor_ = reborn_.acceptor ? std::move(reborn_.acceptor) : new_acceptor();
   } else {
     begin_life_of_acceptor(desk_boot_);
