@@ -49,7 +49,8 @@ void Acceptor::on_prepare(Instant now, NodeId from, const Prepare& prepare, Post
 
 /// A leader that this acceptor hears is alive: to promise another would only depose it.
 bool Acceptor::follows_another(Instant now, const Ballot& ballot) const {
-  return leader_heard_ && leader_ >= promised_ && leader_.node != ballot.node &&
+  return options_.leadership == Leadership::one && leader_heard_ && leader_ >= promised_ &&
+         leader_.node != ballot.node &&
          now - leader_at_ < options_.election_min - options_.beat_every;
 }
 

@@ -27,6 +27,9 @@ Reply refusal(Status status, const char* why) {
 void Desk::start(Instant now, std::uint64_t boot) {
   now_ = now;
   boot_ = boot;
+  if (options_.leadership == Leadership::none) {
+    leader_ = {.round = 0, .node = self_.value, .boot = boot};
+  }
 }
 
 void Desk::on_booted(std::uint64_t boot) {
@@ -71,6 +74,9 @@ void Desk::on_leader(Instant now, const Ballot& ballot) {
     return;
   }
   heard_at_ = now;
+  if (options_.leadership == Leadership::none) {
+    return;  // its own proposer is asked, whoever won last
+  }
   if (ballot > leader_) {
     leader_is_new_ = waits();
     leader_ = ballot;

@@ -18,10 +18,21 @@ enum class AcceptorMemory : std::uint8_t {
   ask_majority,  // at a majority of the others, as they are just now. UNSAFE: to be shown failing
 };
 
+/// Who proposes (Paxos Made Simple, 2.4).
+enum class Leadership : std::uint8_t {
+  one,   // whoever was promised everything leads until it is not heard any more
+  none,  // each for its own clients: proposers duel, and only their back-off lets one win
+};
+
 struct PaxosOptions {
   std::uint64_t seed = 0;
   Level note_level = Level::info;
   AcceptorMemory acceptor = AcceptorMemory::durable;
+
+  Leadership leadership = Leadership::one;
+  /// Without a leader: how long a proposer that lost its ballot waits at most before the next;
+  /// twice as long after each loss in a row. 0: not at all, which shows the live-lock.
+  Duration back_off = std::chrono::milliseconds{2};
 
   /// A proposer that heard no leader for a time drawn from here begins phase 1.
   Duration election_min = std::chrono::milliseconds{250};

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t read_asks_max = 4096;
 constexpr std::uint64_t lagging_slots = 1024;
+constexpr std::uint32_t back_off_doublings_max = 8;
 
 }  // namespace
 
@@ -182,17 +183,50 @@ void Proposer::follow(Instant now, const char* why, Post& post) {
     note_role(Level::info, "follow", why, post);
   }
   stage_ = Stage::following;
+  if (duels()) {
+    lose(now);
+  } else {
+    queue_.clear();
+    queue_bytes_ = 0;
+    asks_.clear();
+  }
   open_.clear();
-  queue_.clear();
-  queue_bytes_ = 0;
   taken_ = {};
-  asks_.clear();
   reads_.reset();
   adopted_.clear();
   want_news_ = 0;
   challenge_round_ = 0;
   heard_at_ = now;
   patience_ = draw_patience();
+}
+
+/// What this proposer wanted it wants still, a while later: the longer, the more often it lost, so
+/// that one of several gets through both phases.
+void Proposer::lose(Instant now) {
+  for (const Open& open : open_) {
+    queue_again(open);
+  }
+  if (reads_) {
+    asks_.insert(asks_.end(), reads_->asks.begin(), reads_->asks.end());
+  }
+  const Duration most = options_.back_off * (1U << std::min(losses_, back_off_doublings_max));
+  retry_at_ = now + random_.between(most / 2, most);
+  ++losses_;
+}
+
+/// It may be chosen for all that: a parcel takes effect once.
+void Proposer::queue_again(const Open& open) {
+  ByteView value = unpack_with_body<Accept>(open.message)->second;
+  if (value.empty() || !read_time(value)) {
+    return;
+  }
+  while (const auto parcel = read_string(value)) {
+    ByteView rest = *parcel;
+    if (const auto id = read_parcel_id(rest); id && id->node == self_) {
+      queue_bytes_ += parcel->size();
+      queue_.push_back({Bytes{*parcel}, bit(self_)});
+    }
+  }
 }
 
 void Proposer::on_leader(Instant now, const Ballot& ballot, Slot chosen, Post& post) {
@@ -215,6 +249,8 @@ void Proposer::on_refused(Instant now, const Refused& refused, Post& post) {
     return;  // of an earlier ballot; or that acceptor hears a leader
   }
   if (stage_ == Stage::preparing) {
+    follow(now, "refused", post);
+  } else if (stage_ == Stage::leading && duels()) {
     follow(now, "refused", post);
   } else if (stage_ == Stage::leading && challenge_round_ == 0) {
     // Somebody has promised more to somebody. Does a majority still follow? If so it is won anew
@@ -302,6 +338,7 @@ void Proposer::advance(Post& post) {
     chosen_ = chosen_ + 1;
   }
   if (chosen_ > before) {
+    losses_ = 0;
     want_news_ &= ~bit(self_);
     if (post.notes(Level::debug)) {
       post.note(Level::debug, wire::LogFields{}
@@ -355,7 +392,7 @@ void Proposer::beat(Instant now, Post& post) {
 }
 
 void Proposer::on_read_ask(NodeId from, const ReadAsk& ask) {
-  if (stage_ == Stage::leading && asks_.size() < read_asks_max) {
+  if ((stage_ == Stage::leading || duels()) && asks_.size() < read_asks_max) {
     asks_.push_back({from, ask});
   }
 }
@@ -432,7 +469,7 @@ void Proposer::tick(Instant now, Post& post) {
   now_ = now;
   switch (stage_) {
     case Stage::following:
-      if (booted_ && now >= heard_at_ + patience_) {
+      if (booted_ && now >= wake_at()) {
         prepare(now, post);
       }
       return;
@@ -459,6 +496,9 @@ void Proposer::tick(Instant now, Post& post) {
 Instant Proposer::wake_at() const {
   switch (stage_) {
     case Stage::following:
+      if (duels()) {
+        return booted_ && wants_ballot() ? retry_at_ : never;
+      }
       return booted_ ? heard_at_ + patience_ : never;
     case Stage::preparing:
       return std::min(prepare_until_, resend_at_);
@@ -545,7 +585,7 @@ void Proposer::digest_to(Bytes& out) const {
 void Proposer::check_invariants() const {
   check(stage_ != Stage::leading || is_majority(promised_));
   check(stage_ == Stage::leading || open_.empty());
-  check(stage_ != Stage::following || queue_.empty());
+  check(stage_ != Stage::following || queue_.empty() || duels());
 }
 
 }  // namespace kv::paxos

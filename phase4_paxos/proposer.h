@@ -97,6 +97,11 @@ class Proposer {
   void discount(std::size_t place);
   void lead(Instant now, Post& post);
   void follow(Instant now, const char* why, Post& post);
+  void lose(Instant now);
+  void queue_again(const Open& open);
+  bool duels() const { return options_.leadership == Leadership::none; }
+  /// Without a leader: whether there is a reason to win a ballot.
+  bool wants_ballot() const { return !queue_.empty() || !asks_.empty(); }
 
   // Phase 2.
   void propose_queued(Instant now, Post& post);
@@ -132,6 +137,8 @@ class Proposer {
   Instant heard_at_{};
   Duration patience_{};
   Slot chosen_heard_;
+  Instant retry_at_{};        // without a leader: not before
+  std::uint32_t losses_ = 0;  // of ballots, in a row
 
   // preparing and leading
   Ballot ballot_;

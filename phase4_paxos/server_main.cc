@@ -17,12 +17,18 @@ const paxos::PaxosReplica& paxos_of(const Replica& replica) {
 struct Settings {
   paxos::PaxosOptions paxos;
   std::string memory = "durable";
+  std::string leader = "one";
 };
 
 void add_flags(host::Flags& flags, Settings& settings) {
   flags.add_choice("--acceptor", settings.memory, {"durable", "diskless"},
                    "what an acceptor knows after a crash: what it wrote down before it spoke, or "
                    "what a majority of the others tells it (crash vectors)");
+  flags.add_choice("--leader", settings.leader, {"one", "none"},
+                   "none: each replica proposes for its own clients, and proposers duel");
+  flags.add("--back-off", settings.paxos.back_off,
+            "with --leader none: how long a proposer that lost waits before its next ballot, at "
+            "first; 0 shows the live-lock");
   flags.add("--election-min", settings.paxos.election_min,
             "a proposer that heard no leader for this long, or a little longer, runs for it");
   flags.add("--election-max", settings.paxos.election_max, "how much longer at most, in all");
@@ -32,6 +38,8 @@ void add_flags(host::Flags& flags, Settings& settings) {
   flags.finally([&settings]() -> std::string {
     settings.paxos.acceptor = settings.memory == "durable" ? paxos::AcceptorMemory::durable
                                                            : paxos::AcceptorMemory::diskless;
+    settings.paxos.leadership =
+        settings.leader == "one" ? paxos::Leadership::one : paxos::Leadership::none;
     if (settings.paxos.election_max < settings.paxos.election_min ||
         settings.paxos.election_min <= 2 * settings.paxos.beat_every) {
       return "--election-min must be more than two --beat and not above --election-max";

@@ -69,6 +69,9 @@ int main(int argc, char** argv) {
                    "here to be shown failing");
   bool hasty = false;
   flags.add_switch("--hasty", hasty, "time-outs as short as the network's delays: proposers duel");
+  std::string leader = "one";
+  flags.add_choice("--leader", leader, {"one", "none"},
+                   "none: each replica proposes for its own clients");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
@@ -78,6 +81,10 @@ int main(int argc, char** argv) {
                    : memory == "amnesia"  ? paxos::AcceptorMemory::amnesia
                                           : paxos::AcceptorMemory::ask_majority;
   paxos.watch_durability = paxos.acceptor == paxos::AcceptorMemory::durable;
+  if (leader == "none") {
+    paxos.leadership = paxos::Leadership::none;
+    options.program += " --leader none";
+  }
   if (hasty) {
     paxos.election_min = std::chrono::milliseconds{20};
     paxos.election_max = std::chrono::milliseconds{90};
