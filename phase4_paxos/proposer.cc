@@ -266,7 +266,7 @@ void Proposer::on_refused(Instant now, const Refused& refused, Post& post) {
 void Proposer::on_forward(NodeId from, ByteView parcel) {
   ByteView rest = parcel;
   const auto id = read_parcel_id(rest);
-  if (stage_ == Stage::following || !id ||
+  if ((stage_ == Stage::following && !duels()) || !id ||
       queue_bytes_ + parcel.size() > options_.queue_bytes_max || !taken_.take(*id)) {
     return;  // whoever waits sends it again, to whoever leads then
   }
