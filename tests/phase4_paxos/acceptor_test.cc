@@ -47,6 +47,12 @@ BOOST_AUTO_TEST_CASE(a_lower_number_is_refused_and_told_the_greater_one) {
   BOOST_TEST(acceptor.accepted_after({}).empty());
 }
 
+BOOST_AUTO_TEST_CASE(of_one_round_the_greater_node_s_ballot_is_the_greater) {
+  prepare(ballot(2, 2), two);
+  accept(ballot(2, 1), {1}, "late");
+  BOOST_TEST(!said.to<Accepted>(one).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(the_same_prepare_again_is_answered_again_and_not_written_again) {
   prepare(ballot(1, 1), one);
   prepare(ballot(1, 1), one);

@@ -16,7 +16,7 @@ namespace kv::paxos {
 class PaxosProtocol final : public sim::Protocol {
  public:
   explicit PaxosProtocol(PaxosOptions options = {}) : options_(options) {
-    options_.watch_durability = true;
+    options_.watch_durability = options.acceptor == AcceptorMemory::durable;
     options_.note_level = Level::error;
   }
 

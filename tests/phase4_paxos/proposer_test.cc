@@ -155,6 +155,17 @@ BOOST_AUTO_TEST_CASE(slots_are_handed_on_in_their_order) {
   BOOST_TEST((proposer.chosen() == Slot{2}));
 }
 
+BOOST_AUTO_TEST_CASE(an_acceptance_of_an_earlier_ballot_does_not_count) {
+  lead();
+  forward(one, 1);
+  proposer.tick(at(1002), said.post);
+  accepted(one, {1});
+  proposer.on_accepted(at(1002), two, {.ballot = ballot(0, 1), .slots = {{{1}, {1}}}}, said.post);
+  BOOST_TEST((proposer.chosen() == Slot{0}));
+  accepted(two, {1});
+  BOOST_TEST((proposer.chosen() == Slot{1}));
+}
+
 BOOST_AUTO_TEST_CASE(no_more_slots_are_open_than_the_pipeline_holds) {
   lead();
   for (std::uint64_t number = 1; number <= 20; ++number) {

@@ -59,6 +59,26 @@ BOOST_AUTO_TEST_CASE(acceptors_may_die_and_return_at_any_time) {
       1);
 }
 
+BOOST_AUTO_TEST_CASE(without_a_leader_back_off_lets_proposers_that_duel_get_on) {
+  PaxosOptions options;
+  options.leadership = Leadership::none;
+  const auto outcome = run(scenario("nodes 3\nload clients=3 operations=150\n"
+                                    "expect linearizable\nexpect answers within=5s\n"),
+                           1, options);
+  BOOST_TEST(outcome.counts.operations_unknown == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_disk_a_minority_may_die_one_after_the_other) {
+  PaxosOptions options;
+  options.acceptor = AcceptorMemory::diskless;
+  options.watch_durability = false;
+  const auto outcome = run(scenario("nodes 5\nload clients=3 operations=400 patience=5s\n"
+                                    "at 600ms for 100ms crash 1\nat 1000ms for 100ms crash leader\n"
+                                    "expect linearizable\nexpect answers within=3s\n"),
+                           1, options);
+  BOOST_TEST(outcome.counts.operations_unknown == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(who_was_away_too_long_for_the_log_is_sent_an_image) {
   PaxosOptions options;
   options.log_slots_max = 16;
