@@ -12,7 +12,7 @@
 
 namespace kv::raft {
 
-class RaftReplica final : public Replica, public Roles {
+class RaftReplica : public Replica, public Roles {
  public:
   RaftReplica(NodeId self, std::vector<NodeId> members, RaftReplicaOptions options);
 

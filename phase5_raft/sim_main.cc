@@ -1,10 +1,13 @@
 // phase5_sim: the store on Raft in the simulator, with the paper's properties checked after every
 // step.
+#include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/core/quorum.h"
+#include "common/core/random.h"
 #include "common/host/flags.h"
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
@@ -35,6 +38,53 @@ RaftReplicaOptions options_for(std::uint64_t seed, Level note_level) {
   return options;
 }
 
+/// A replica with an operator who changes things while it leads: who votes and who only learns, and
+/// who leads. Nobody leaves, and all but one always vote: so a majority and one more can serve.
+class OperatedReplica final : public RaftReplica {
+ public:
+  OperatedReplica(NodeId self, const std::vector<NodeId>& members,
+                  const RaftReplicaOptions& options)
+      : RaftReplica(self, members, options), members_(members), random_(~options.seed) {}
+
+  void start(Instant now, Effects& out) override {
+    RaftReplica::start(now, out);
+    acts_at_ = now + pause();
+  }
+  void tick(Instant now, Effects& out) override {
+    if (now >= acts_at_) {
+      acts_at_ = now + pause();
+      act(now, out);
+    }
+    RaftReplica::tick(now, out);
+  }
+  Instant wake_at() const override { return std::min(acts_at_, RaftReplica::wake_at()); }
+
+ private:
+  Duration pause() { return random_.between(milliseconds{50}, milliseconds{600}); }
+
+  /// Whatever is refused now is tried again another time.
+  void act(Instant now, Effects& out) {
+    if (life() == nullptr || !life()->raft().leads()) {
+      return;
+    }
+    const NodeId chosen = members_[random_.below(members_.size())];
+    if (random_.chance(0.3)) {
+      life()->transfer_leadership(now, chosen, out);
+      return;
+    }
+    Membership next = voters_only(members_);
+    if (random_.chance(0.6)) {
+      std::erase(next.voters, chosen);
+      next.learners = {chosen};
+    }
+    life()->change_membership(now, next, out);
+  }
+
+  std::vector<NodeId> members_;
+  Random random_;
+  Instant acts_at_ = never;
+};
+
 class RaftProtocol final : public sim::Protocol {
  public:
   explicit RaftProtocol(Level note_level) : note_level_(note_level) {}
@@ -45,7 +95,12 @@ class RaftProtocol final : public sim::Protocol {
       members.push_back({i});
     }
     lives_.erase(self.value);
-    return std::make_unique<RaftReplica>(self, members, options_for(seed, note_level_));
+    operated_ = operated_.value_or(nodes > 1 && seed % 3 == 0);  // a third of the runs
+    const RaftReplicaOptions options = options_for(seed, note_level_);
+    if (*operated_) {
+      return std::make_unique<OperatedReplica>(self, members, options);
+    }
+    return std::make_unique<RaftReplica>(self, members, options);
   }
 
   std::optional<sim::Violation> check(std::span<const Replica* const> replicas,
@@ -65,11 +120,12 @@ class RaftProtocol final : public sim::Protocol {
   }
 
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return up >= majority(nodes);
+    return up >= majority(nodes) + (operated_.value_or(false) ? 1 : 0);
   }
 
  private:
   Level note_level_;
+  std::optional<bool> operated_;
   std::map<std::uint32_t, const RaftLife*> lives_;
   RaftProperties properties_;
 };

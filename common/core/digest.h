@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/core/bytes.h"
+#include "common/core/varint.h"
 
 namespace kv {
 
@@ -29,10 +30,7 @@ class DigestWriter {
   template <typename T>
   requires std::integral<T> || std::is_enum_v<T>
   void write(T value) {
-    const auto number = static_cast<std::uint64_t>(value);
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-      out_.push_back(static_cast<char>(number >> shift));
-    }
+    write_fixed(out_, static_cast<std::uint64_t>(value));
   }
 
   template <typename Clock, typename Step>

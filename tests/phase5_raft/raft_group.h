@@ -31,9 +31,14 @@ class RaftGroup {
     Bytes bytes;
   };
 
-  explicit RaftGroup(std::uint32_t nodes, RaftReplicaOptions options = {}) : options_(options) {
+  /// `voters`: of these the first so many; 0: all.
+  explicit RaftGroup(std::uint32_t nodes, RaftReplicaOptions options = {}, std::uint32_t voters = 0)
+      : options_(options) {
     for (std::uint32_t i = 1; i <= nodes; ++i) {
       members_.push_back({i});
+      if (voters == 0 || i <= voters) {
+        voters_.push_back({i});
+      }
     }
     for (const NodeId node : members_) {
       nodes_[node.value];
@@ -48,7 +53,7 @@ class RaftGroup {
     check(each.replica == nullptr);
     RaftReplicaOptions options = options_;
     options.seed = options_.seed * 1000 + node * 100 + ++each.lives;
-    each.replica = std::make_unique<RaftReplica>(NodeId{node}, members_, options);
+    each.replica = std::make_unique<RaftReplica>(NodeId{node}, voters_, options);
     for (const Bytes& piece : each.snapshot) {
       each.replica->restore(piece);
     }
@@ -336,6 +341,7 @@ class RaftGroup {
 
   RaftReplicaOptions options_;
   std::vector<NodeId> members_;
+  std::vector<NodeId> voters_;  // at first
   std::map<std::uint32_t, Node> nodes_;
   std::deque<Mail> mail_;
   std::set<std::uint32_t> alone_;
