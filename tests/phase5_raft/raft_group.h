@@ -213,14 +213,19 @@ class RaftGroup {
   }
   /// `node` becomes leader, at once, if it can.
   bool make_leader(std::uint32_t node) {
-    idle(2 * options_.election_timeout);  // everyone has waited long enough to vote
-    for (int i = 0; i < 20 && !raft(node).leads(); ++i) {
+    win(node);
+    settle();
+    return raft(node).leads();
+  }
+  /// The same, and nobody has heard of it yet.
+  bool win(std::uint32_t node) {
+    for (int i = 0; i < 4 && !raft(node).leads(); ++i) {  // the first answers may tell a later term
+      idle(2 * options_.election_timeout);                // everyone has waited long enough to vote
       tick_if_due(node);
-      while (!mail_.empty()) {
+      while (!mail_.empty() && !raft(node).leads()) {
         deliver_one();
       }
     }
-    settle();
     return raft(node).leads();
   }
 
