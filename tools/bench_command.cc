@@ -60,8 +60,8 @@ std::string read_seconds(std::string_view text, double& seconds) {
 std::string record_error(Settings& settings) {
   Plan& plan = settings.plan;
   if (plan.history.empty()) {
-    return plan.mix.deletes_percent + plan.mix.swaps_percent > 0 || plan.read_back
-               ? "--deletes, --swaps and --read-back need --history"
+    return plan.mix.deletes_percent + plan.mix.swaps_percent + plan.readers > 0 || plan.read_back
+               ? "--deletes, --swaps, --readers and --read-back need --history"
                : "";
   }
   settings.no_fill = true;
@@ -141,6 +141,8 @@ void declare_record(host::Flags& flags, Settings& settings) {
             "FILE");
   flags.add("--deletes", plan.mix.deletes_percent, {0, 100}, "recorded: percent of DELETEs");
   flags.add("--swaps", plan.mix.swaps_percent, {0, 100}, "recorded: percent of CAS");
+  flags.add("--readers", plan.readers, {0, load::clients_max},
+            "recorded: so many of the clients only read, so that no write holds up a read");
   flags.add("--attempt-timeout", plan.attempt_patience,
             "recorded: then the operation is asked again elsewhere, until --timeout");
   flags.add_switch("--read-back", plan.read_back,

@@ -9,16 +9,24 @@ namespace kv::logs {
 namespace {
 
 constexpr std::size_t slowest_shown = 4;
+constexpr std::size_t failed_shown = 2;
 
 /// The slowest first, then the fastest put and get of those that are kept: about the median, if
 /// the run was short.
 std::vector<Notable> choose(const Group& group) {
   std::vector<Notable> all = group.slow().all();
-  std::erase_if(
-      all, [](const Notable& each) { return each.op.empty() || each.status > Status::conflict; });
+  std::vector<Notable> failed;
+  std::erase_if(all, [&failed](const Notable& each) {
+    const bool good = each.status <= Status::conflict;
+    if (!good && !each.op.empty() && failed.size() < failed_shown) {
+      failed.push_back(each);
+    }
+    return !good || each.op.empty();
+  });
   std::ranges::stable_sort(all, std::ranges::greater{}, &Notable::latency_ns);
   std::vector<Notable> chosen(
       all.begin(), all.begin() + static_cast<std::ptrdiff_t>(std::min(slowest_shown, all.size())));
+  chosen.insert(chosen.end(), failed.begin(), failed.end());
   for (const std::string_view verb : {"put ", "get "}) {
     const auto usual = std::find_if(all.rbegin(), all.rend(), [verb](const Notable& each) {
       return each.what.starts_with(verb);

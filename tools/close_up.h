@@ -16,7 +16,8 @@ struct CloseUp {
   std::vector<Step> steps;
 };
 
-/// The slowest operations of the run in `folder`, and a put and a get as they usually are. Empty
+/// The slowest operations of the run in `folder`, one or two that were refused or ended unknown,
+/// and a put and a get as they usually are. Empty
 /// if there is no such folder, or its servers did not log at debug. False, and a reason in `why`,
 /// if a file cannot be read.
 bool read_close_ups(const std::string& folder, std::vector<CloseUp>& close_ups, std::string& why);

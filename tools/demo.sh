@@ -94,14 +94,24 @@ run_clients() {
   fi
 }
 
-# The load, and the faults beside it. A fault that a phase has no part for is skipped, in words.
+# scenario_for PHASE: nobody drives the others in 2PC; there every replica is a coordinator.
+scenario_for() {
+  if [ "$1" -eq 3 ]; then
+    sed 's/ crash leader/ crash 1/' "$scenario"
+  else
+    cat "$scenario"
+  fi
+}
+
+# The load, half of it reads, and the faults beside it. A fault that a phase has no part for is skipped, in words.
 run_load() {
   local faults load
-  "$bin/quintet" ctl --dir "$folder" play "$scenario" | sed 's/^/  fault at /' &
+  scenario_for "$1" >"$scratch/faults.scn"
+  "$bin/quintet" ctl --dir "$folder" play "$scratch/faults.scn" | sed 's/^/  fault at /' &
   faults=$!
   children+=("$faults")
   "$bin/quintet" bench --target "line://$(places tcp)" --clients 8 --seconds "$seconds" --ids \
-    --keys 50 --gets 50 --deletes 5 --swaps 5 --history "$folder/history.jsonl" --read-back \
+    --readers 4 --keys 50 --gets 0 --deletes 5 --swaps 5 --history "$folder/history.jsonl" --read-back \
     >"$scratch/bench.json" &
   load=$!
   children+=("$load")
@@ -119,7 +129,8 @@ run_close_up() {
     --keys 20 --history "$folder/history.jsonl" >"$scratch/bench.json" 2>"$scratch/close_up.err" &
   local load=$!
   children+=("$load")
-  printf 'nodes 5\nat 1s for 1s crash leader\n' >"$scratch/close_up.scn"
+  printf 'nodes 5\nat 1s for 1s crash %s\n' "$([ "$1" -eq 3 ] && echo 3 || echo leader)" \
+    >"$scratch/close_up.scn"
   "$bin/quintet" ctl --dir "$folder" play "$scratch/close_up.scn" >"$scratch/close_up"
   wait "$load" || fail "the load failed: $(cat "$scratch/close_up.err")"
   stop_cluster
@@ -137,7 +148,7 @@ demo() {
   fresh "$folder"
   start_cluster "$phase" "$folder"
   run_clients "$phase"
-  run_load
+  run_load "$phase"
   stop_cluster
   if [ "$phase" -ge 3 ]; then
     echo 'once more from near: a few operations, every step logged'

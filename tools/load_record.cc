@@ -114,8 +114,11 @@ RecordLoad::RecordLoad(const Plan& plan, Descriptor epoll,
                        std::vector<host::SocketAddress> addresses)
     : plan_(plan), epoll_(std::move(epoll)), addresses_(std::move(addresses)), mix_(mix_of(plan)) {
   clients_.reserve(plan.clients);
+  TrialMix reading = mix_;
+  reading.gets_percent = 100;
+  reading.deletes_percent = reading.swaps_percent = 0;
   for (std::uint32_t i = 0; i < plan.clients; ++i) {
-    clients_.emplace_back(mix_, i).target = i % addresses_.size();
+    clients_.emplace_back(i < plan.readers ? reading : mix_, i).target = i % addresses_.size();
   }
 }
 

@@ -33,6 +33,7 @@ struct Plan {
   std::string history;
   Duration attempt_patience = std::chrono::seconds{1};  // recorded: then another is made
   bool read_back = false;                               // recorded: then read all from everyone
+  std::uint32_t readers = 0;                            // recorded: so many clients only read
 
   /// Called now and then with what the run has come to so far.
   std::function<void(const Outcome&)> progress;

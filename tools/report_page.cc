@@ -22,8 +22,8 @@ p { margin: 4px 0 10px; } .soft { color: var(--soft); }
 .yes { background: #1a7f4b; } .no { background: #c0302b; } .open { background: #7a828c; }
 canvas { width: 100%; display: block; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 14px; }
-th, td { padding: 4px 10px; text-align: right; border-bottom: 1px solid var(--line); }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; }
+th, td { padding: 4px 7px; text-align: right; border-bottom: 1px solid var(--line); }
 th:first-child, td:first-child { text-align: left; }
 .legend span { margin-right: 16px; white-space: nowrap; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 5px; }

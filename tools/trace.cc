@@ -14,7 +14,7 @@ constexpr std::array tie_names{std::string_view{"txn"}, std::string_view{"slot"}
 constexpr std::array context_names{std::string_view{"phase"},  std::string_view{"node"},
                                    std::string_view{"client"}, std::string_view{"process"},
                                    std::string_view{"event"},  std::string_view{"op"}};
-constexpr Micros shortly_before = 1'000'000;
+constexpr Micros shortly_before = 50'000;
 
 bool is_one_of(std::string_view name, const auto& names) {
   return std::ranges::find(names, name) != names.end();
@@ -26,6 +26,11 @@ std::string tie_of(const Field& field) {
 
 bool is_fault(const Step& step) {
   return step.who == "cluster";
+}
+
+/// Whose message a participant takes: its transaction, NODE.LIFE.NUMBER, says so.
+std::uint32_t coordinator_of(std::string_view txn) {
+  return static_cast<std::uint32_t>(number_of(txn.substr(0, txn.find('.'))).value_or(0));
 }
 
 /// Whose message an acceptor takes: its ballot, ROUND.NODE.LIFE, says so.
@@ -103,7 +108,7 @@ bool Trace::add(std::string_view text) {
   Step step{.at = *at, .node = 1, .who = {}, .event = {}, .rest = {}};
   const bool tied = is_tied(fields);
   bool own = false;
-  bool acceptor = false;
+  std::string_view role;
   Field field;
   while (next_field(fields, field)) {
     if (field.name == "event") {
@@ -117,9 +122,11 @@ bool Trace::add(std::string_view text) {
     } else if (field.name == "from") {
       step.from = static_cast<std::uint32_t>(number_of(field.value).value_or(0));
     } else if (field.name == "role") {
-      acceptor = field.value == "acceptor";
-    } else if (field.name == "ballot" && acceptor && step.from == 0) {
+      role = field.value;
+    } else if (field.name == "ballot" && role == "acceptor" && step.from == 0) {
       step.from = proposer_of(field.value);
+    } else if (field.name == "txn" && role == "participant" && step.from == 0) {
+      step.from = coordinator_of(field.value);
     } else if (field.name == "op") {
       own = unquoted(field.value) == op_;
     }

@@ -138,6 +138,19 @@ BOOST_AUTO_TEST_CASE(when_nobody_is_there_all_is_unavailable_and_the_run_ends) {
   BOOST_TEST(world.history.size() == 8U);
 }
 
+BOOST_AUTO_TEST_CASE(readers_only_read_and_the_others_do_what_the_mix_says) {
+  const TestServer server{Dialect::line, Transport::tcp, {}};
+  World world;
+  world.plan.target = server.target();
+  world.plan.mix.gets_percent = 0;
+  world.plan.readers = 1;
+  BOOST_TEST(world.run().ops == ops);
+  BOOST_TEST(server.gets() > 0U);
+  for (const sim::Operation& operation : world.history) {
+    BOOST_TEST((operation.verb == Verb::get) == (operation.client == 0));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(reading_back_asks_every_target_for_every_key) {
   const TestServer server{Dialect::line, Transport::tcp, {}};
   World world;

@@ -62,6 +62,13 @@ BOOST_AUTO_TEST_CASE(a_step_knows_whose_message_it_was) {
   BOOST_TEST(steps.at(3).rest == "txn=1.2.3 from=1");
 }
 
+BOOST_AUTO_TEST_CASE(a_participant_hears_from_the_coordinator_in_the_transaction) {
+  const std::string line =
+      "2026-11-20T12:00:00.000100Z debug phase=3 node=2 role=participant event=prepare op=a.1 "
+      "txn=4.1.9\n";
+  BOOST_TEST(steps_of("a.1", line).at(0).from == 4U);
+}
+
 BOOST_AUTO_TEST_CASE(an_acceptor_hears_from_the_proposer_in_the_ballot) {
   const std::string line =
       "2026-11-20T12:00:00.000100Z debug phase=4 node=2 role=acceptor event=accept slot=9 "
