@@ -44,6 +44,7 @@ struct Settings {
   std::uint64_t accepts = 0;  // connections to open and close, instead of load
   std::uint64_t watched_pid = 0;
   std::string progress = "auto";
+  std::string skew = "even";
 };
 
 std::string read_seconds(std::string_view text, double& seconds) {
@@ -96,6 +97,10 @@ std::string combination_error(Settings& settings) {
       return "--value: at most " + std::to_string(most) + " bytes fit into this target's datagrams";
     }
   }
+  plan.mix.skew = settings.skew == "zipf" ? load::KeySkew::zipf : load::KeySkew::even;
+  if (plan.mix.skew == load::KeySkew::zipf && plan.mix.keys > load::zipf_keys_max) {
+    return "--skew zipf: at most " + std::to_string(load::zipf_keys_max) + " --keys";
+  }
   if (std::string wrong = record_error(settings); !wrong.empty()) {
     return wrong;
   }
@@ -120,7 +125,9 @@ void declare_load(host::Flags& flags, Settings& settings) {
             "requests a client sends at once; RPC: calls in flight");
   flags.add("--value", plan.mix.value_bytes, {1, value_bytes_max}, "bytes of each value");
   flags.add("--gets", plan.mix.gets_percent, {0, 100}, "percent of GETs; the rest are PUTs");
-  flags.add("--keys", plan.mix.keys, {1, keys_max}, "different keys, drawn evenly");
+  flags.add("--keys", plan.mix.keys, {1, keys_max}, "different keys");
+  flags.add_choice("--skew", settings.skew, {"even", "zipf"},
+                   "how keys are drawn: all alike, or a few of them most of the time");
   flags.add_value(
       "--seconds", "SECONDS", "5",
       [&plan](std::string_view text) { return read_seconds(text, plan.seconds); },

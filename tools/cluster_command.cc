@@ -10,6 +10,7 @@
 #include "common/core/check.h"
 #include "common/host/flags.h"
 #include "common/host/log.h"
+#include "common/host/server_process.h"
 #include "common/wire/logfmt.h"
 #include "tools/cluster.h"
 #include "tools/control_desk.h"
@@ -186,9 +187,8 @@ bool Run::open(const ClusterOptions& options, std::string& why) {
       *cluster_, *player_, [this](std::function<void()> stopped) { stop(std::move(stopped)); });
   control_ = cluster::ControlServer::open(
       loop_, options.plan.dir,
-      [this](std::shared_ptr<cluster::ControlCall> call, const cluster::ControlRequest& request) {
-        desk_->handle(std::move(call), request);
-      },
+      [this](const std::shared_ptr<cluster::ControlCall>& call,
+             const cluster::ControlRequest& request) { desk_->handle(call, request); },
       why);
   return control_ != nullptr;
 }
@@ -247,6 +247,7 @@ void Run::stop(std::function<void()> stopped) {
 
 int run(const Settings& settings) {
   std::signal(SIGPIPE, SIG_IGN);
+  host::raise_descriptor_limit();  // for the links, and for the replicas that inherit it
   const std::string& dir = settings.options.plan.dir;
   std::string why;
   std::error_code failure;

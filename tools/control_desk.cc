@@ -61,12 +61,12 @@ std::string address_line(const Cluster& cluster, NodeId node) {
   const ReplicaProcess& replica = cluster.replica(node);
   std::string line = "node " + std::to_string(node.value);
   for (const auto& [name, address] : replica.addresses()) {
-    line += " " + name + "=" + address;
+    line.append(" ").append(name).append("=").append(address);
   }
   return line + " pid=" + std::to_string(replica.pid());
 }
 
-void ControlDesk::handle(std::shared_ptr<ControlCall> call, const ControlRequest& request) {
+void ControlDesk::handle(const std::shared_ptr<ControlCall>& call, const ControlRequest& request) {
   const std::string word = request.words.empty() ? "" : request.words.front();
   const std::string who = request.words.size() > 1 ? request.words[1] : "";
   if (word == "status") {
@@ -119,7 +119,7 @@ void ControlDesk::restart(const Call& call, const std::string& who) {
     std::size_t left;
     std::string why;
   };
-  const auto rest = std::make_shared<Rest>(nodes.size(), "");
+  const auto rest = std::make_shared<Rest>(Rest{.left = nodes.size(), .why = {}});
   for (const NodeId node : nodes) {
     player_.restarted(node);
     cluster_.restart(node, [call, rest](const std::string& failure) {

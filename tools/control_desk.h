@@ -18,7 +18,7 @@ class ControlDesk {
               std::function<void(std::function<void()>)> stop)
       : cluster_(cluster), player_(player), stop_(std::move(stop)) {}
 
-  void handle(std::shared_ptr<ControlCall> call, const ControlRequest& request);
+  void handle(const std::shared_ptr<ControlCall>& call, const ControlRequest& request);
 
  private:
   using Call = std::shared_ptr<ControlCall>;

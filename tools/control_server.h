@@ -38,7 +38,7 @@ class ControlServer {
   static constexpr std::size_t request_bytes_max = std::size_t{1024} * 1024;
   static constexpr std::size_t calls_max = 64;
 
-  using Handle = std::function<void(std::shared_ptr<ControlCall>, const ControlRequest&)>;
+  using Handle = std::function<void(const std::shared_ptr<ControlCall>&, const ControlRequest&)>;
 
   /// Listens in `dir`. Nothing, and a reason in `why`, if another cluster does so already.
   static std::unique_ptr<ControlServer> open(sockets::EventLoop& loop, const std::string& dir,

@@ -156,7 +156,7 @@ std::string FaultPlayer::strike_node(Active& active) {
   if (active.fault.kind == FaultKind::pause) {
     return cluster_.pause(active.node);
   }
-  const std::string why = cluster_.kill(active.node);
+  std::string why = cluster_.kill(active.node);
   std::uint32_t& crashes = crashes_[active.node.value];
   if (why.empty() || (crashes > 0 && active.fault.lasts)) {
     ++crashes;
@@ -262,8 +262,8 @@ void FaultPlayer::heal_one_by_one(Active& active) {
 }
 
 void FaultPlayer::play(const sim::Scenario& scenario, Tell tell, std::function<void()> done) {
-  const auto play =
-      std::make_shared<Play>(scenario.faults.size(), std::move(tell), std::move(done));
+  const auto play = std::make_shared<Play>(
+      Play{.left = scenario.faults.size(), .tell = std::move(tell), .done = std::move(done)});
   if (scenario.faults.empty()) {
     return play->done();
   }

@@ -37,6 +37,7 @@ std::string draw_run() {
 TrialMix mix_of(const Plan& plan) {
   return {.run = draw_run(),
           .keys = plan.mix.keys,
+          .skew = plan.mix.skew,
           .value_bytes = plan.mix.value_bytes,
           .gets_percent = plan.mix.gets_percent,
           .deletes_percent = plan.mix.deletes_percent,

@@ -7,12 +7,15 @@
 namespace kv::load {
 
 Trial::Trial(const TrialMix& mix, std::uint64_t client)
-    : mix_(mix), client_(client), random_(mix.seed + 0x9e3779b97f4a7c15 * (client + 1)) {
+    : mix_(mix),
+      keys_(mix.keys, mix.skew),
+      client_(client),
+      random_(mix.seed + 0x9e3779b97f4a7c15 * (client + 1)) {
   check(mix.keys > 0 && mix.gets_percent + mix.deletes_percent + mix.swaps_percent <= 100);
 }
 
 void Trial::begin(sim::HistoryTime now) {
-  const std::uint64_t key = random_.below(mix_.keys);
+  const std::uint64_t key = keys_.draw(random_);
   const std::uint64_t drawn = random_.below(100);
   const unsigned deletes = mix_.gets_percent + mix_.deletes_percent;
   if (drawn < mix_.gets_percent) {

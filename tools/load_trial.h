@@ -13,12 +13,14 @@
 #include "common/core/random.h"
 #include "common/sim/history.h"
 #include "common/wire/line.h"
+#include "tools/load_keys.h"
 
 namespace kv::load {
 
 struct TrialMix {
   std::string run;  // in every key, value and ID: no other run's are taken for ours
   std::uint64_t keys = 100;
+  KeySkew skew = KeySkew::even;
   std::size_t value_bytes = 16;  // at least
   unsigned gets_percent = 50;
   unsigned deletes_percent = 0;
@@ -65,6 +67,7 @@ class Trial {
   Next settle(Status status);
 
   const TrialMix mix_;
+  const KeyDraw keys_;
   const std::uint64_t client_;
   Random random_;
   std::uint64_t sequence_ = 0;

@@ -79,8 +79,9 @@ Workload::Workload(const Mix& mix)
     byte = alphabet[random.below(alphabet.size())];
   }
   const std::size_t wanted = script_requests(mix);
+  const KeyDraw keys{mix.keys, mix.skew};
   while (script_.count() < wanted) {
-    append(script_, random.below(mix.keys), random.below(100) < mix.gets_percent);
+    append(script_, keys.draw(random), random.below(100) < mix.gets_percent);
   }
 }
 

@@ -12,6 +12,7 @@
 #include "common/core/bytes.h"
 #include "common/core/random.h"
 #include "tools/load_dialect.h"
+#include "tools/load_keys.h"
 
 namespace kv::load {
 
@@ -43,6 +44,7 @@ struct Mix {
   Dialect dialect = Dialect::line;
   Transport transport = Transport::tcp;
   std::uint64_t keys = 10'000;
+  KeySkew skew = KeySkew::even;
   std::size_t value_bytes = 64;
   unsigned gets_percent = 50;
   unsigned deletes_percent = 0;  // recorded runs only, as are these:

@@ -105,7 +105,8 @@ bool page_says(std::string_view text, std::string_view role) {
 
 void find_role(sockets::EventLoop& loop, const Cluster& cluster, const std::string& role,
                Duration patience, std::function<void(NodeId)> found) {
-  const auto search = std::make_shared<Search>(role, std::move(found), 1);
+  const auto search =
+      std::make_shared<Search>(Search{.role = role, .found = std::move(found), .open = 1});
   for (std::uint32_t i = 1; i <= cluster.size(); ++i) {
     const ReplicaProcess& replica = cluster.replica({i});
     const auto http = replica.addresses().find("http");
@@ -115,7 +116,7 @@ void find_role(sockets::EventLoop& loop, const Cluster& cluster, const std::stri
       continue;
     }
     ++search->open;
-    if (!ask(loop, door, patience, std::make_unique<Question>(search, NodeId{i}))) {
+    if (!ask(loop, door, patience, std::make_unique<Question>(Question{search, NodeId{i}}))) {
       search->one_over();
     }
   }

@@ -108,6 +108,7 @@ keep() {
   echo "# kept: build/test-logs/chaos-$1; again: tests/e2e/chaos_test.sh $seconds $seed"
 }
 
+echo '# between the replicas: the fault proxy alone, no packet filters'
 any=
 for phase in 3 4 5; do
   if [ -x "$bin/phase${phase}_server" ]; then
