@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/host/thread_name.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/http_server.h"
 #include "phase1_sockets/listen.h"
@@ -183,7 +184,10 @@ void FrontDoor::start() {
   line.add("http", text_of(http_address_)).add("threads", stations_.size());
   stations_.front()->lane.log.write(Level::info, line.text());
   for (const auto& station : stations_) {
-    threads_.emplace_back([&lane = station->lane] { lane.loop->run(); });
+    threads_.emplace_back([&lane = station->lane] {
+      host::name_this_thread("door");
+      lane.loop->run();
+    });
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "common/core/check.h"
 #include "common/host/clock.h"
+#include "common/host/thread_name.h"
 #include "common/wire/frame.h"
 #include "common/wire/logfmt.h"
 #include "phase2_rpc/peer_link.h"
@@ -164,6 +165,7 @@ class RpcPeerTransport::Links {
       asio::post(loop_, [&link = *link] { link.connect(); });
     }
     thread_ = std::thread{[this] {
+      host::name_this_thread("peers");
       const auto work = asio::make_work_guard(loop_);
       loop_.run();
     }};

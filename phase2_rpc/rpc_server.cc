@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "common/core/check.h"
+#include "common/host/thread_name.h"
 #include "common/wire/logfmt.h"
 #include "phase2_rpc/cluster_secret.h"
 #include "phase2_rpc/server_connection.h"
@@ -126,6 +127,7 @@ std::string RpcServer::start() {
   for (auto& lane : impl_->lanes) {
     impl_->tick(*lane);
     lane->thread = std::thread{[&lane = *lane] {
+      host::name_this_thread("rpc");
       lane.world.gate->i_am_the_loop();
       lane.loop.run();
     }};

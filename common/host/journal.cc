@@ -6,6 +6,7 @@
 
 #include "common/core/check.h"
 #include "common/host/journal_state.h"
+#include "common/host/thread_name.h"
 
 namespace kv::host {
 namespace {
@@ -30,8 +31,14 @@ std::string failed(std::string_view what, const std::string& path, std::error_co
 }
 
 void Journal::State::start_threads() {
-  writer = std::thread{[this] { write_all_that_comes(); }};
-  maker = std::thread{[this] { make_what_is_needed(); }};
+  writer = std::thread{[this] {
+    name_this_thread("journal");
+    write_all_that_comes();
+  }};
+  maker = std::thread{[this] {
+    name_this_thread("segments");
+    make_what_is_needed();
+  }};
 }
 
 /// False, after the fatal line, if there was an error.

@@ -4,6 +4,7 @@
 
 #include "common/host/directory_owner.h"
 #include "common/host/replica_host_core.h"
+#include "common/host/thread_name.h"
 
 namespace kv::host {
 namespace {
@@ -84,7 +85,10 @@ bool ReplicaHost::Core::open_snapshot(const OnPiece& on_piece, std::uint64_t& fr
 }
 
 void ReplicaHost::Core::start() {
-  thread_ = std::thread{[this] { run(); }};
+  thread_ = std::thread{[this] {
+    name_this_thread("protocol");
+    run();
+  }};
   if (transport_.lends_threads()) {
     transport_.start([this](std::vector<PeerMessage>& messages) { bring(messages); });
   } else {

@@ -107,9 +107,13 @@ void ReplicaInbox::begin_work_locked(Batch& batch) {
 
 void ReplicaInbox::take(Batch& batch) {
   std::unique_lock lock{mutex_};
-  while (working_ || !(something_waits_locked() || run_now() >= due_)) {
+  for (;;) {
+    const bool is_due = run_now() >= due_;
+    if (!working_ && (is_due || something_waits_locked())) {
+      break;
+    }
     asleep_ = true;
-    asleep_until_ = working_ ? never : due_;
+    asleep_until_ = is_due ? never : due_;  // whoever works wakes us if there is cause
     if (asleep_until_ == never) {
       wakes_.wait(lock);
     } else {

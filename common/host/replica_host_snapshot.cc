@@ -1,11 +1,15 @@
 #include "common/host/replica_host_snapshot.h"
 
 #include "common/core/check.h"
+#include "common/host/thread_name.h"
 
 namespace kv::host {
 
 SnapshotTaker::SnapshotTaker(SnapshotFiles& files, Ends ends)
-    : files_(files), ends_(std::move(ends)), thread_([this] { write_all_that_comes(); }) {}
+    : files_(files), ends_(std::move(ends)), thread_([this] {
+        name_this_thread("snapshot");
+        write_all_that_comes();
+      }) {}
 
 SnapshotTaker::~SnapshotTaker() {
   {
