@@ -203,10 +203,12 @@ bool Journal::State::read(std::uint64_t from, const std::function<void(ByteView)
   std::deque<Segment> to_read;
   const std::uint64_t until = durable.load();
   check(until == handed_over.load() && from <= until);
+  std::size_t used = 0;  // of the last segment: mostly a small part
   {
     const std::lock_guard lock{mutex};
     being_read = true;
     to_read = segments;
+    used = offset;
   }
   bool good = from >= to_read.front().start.record;
   if (!good) {
@@ -215,8 +217,10 @@ bool Journal::State::read(std::uint64_t from, const std::function<void(ByteView)
   for (std::size_t i = 0; good && i < to_read.size(); ++i) {
     const bool last = i + 1 == to_read.size();
     if (last || to_read[i + 1].start.record > from) {
-      good = read_segment(to_read[i], from, last ? until : to_read[i + 1].start.record, on_record,
-                          why);
+      const Stretch stretch{.from = from,
+                            .until = last ? until : to_read[i + 1].start.record,
+                            .bytes = last ? used : options.segment_bytes};
+      good = read_segment(to_read[i], stretch, on_record, why);
     }
   }
   const std::lock_guard lock{mutex};
@@ -225,33 +229,29 @@ bool Journal::State::read(std::uint64_t from, const std::function<void(ByteView)
   return good;
 }
 
-bool Journal::State::read_segment(const Segment& segment, std::uint64_t from, std::uint64_t until,
+bool Journal::State::read_segment(const Segment& segment, const Stretch& stretch,
                                   const std::function<void(ByteView)>& on_record,
                                   std::string& why) const {
   std::unique_ptr<File> opened;
-  std::uint64_t bytes = 0;
   Bytes content;
   auto error = disk.open(segment.path, Disk::Open::read, opened);
   if (!error) {
-    error = opened->size(bytes);
-  }
-  if (!error) {
-    error = opened->read_at(0, bytes, content);
+    error = opened->read_at(0, stretch.bytes, content);
   }
   if (error) {
     why = failed("read", segment.path, error);
     return false;
   }
-  wire::SegmentReader reader{content};
+  wire::SegmentReader reader{content, wire::SegmentReader::Extent::beginning};
   std::uint64_t record = segment.start.record;
-  while (record < until) {
+  while (record < stretch.until) {
     const auto body = reader.next();
     if (!body) {
-      why =
-          damage(segment.path, reader.end().offset, "ends before record " + std::to_string(until));
+      why = damage(segment.path, reader.end().offset,
+                   "ends before record " + std::to_string(stretch.until));
       return false;
     }
-    if (record++ >= from) {
+    if (record++ >= stretch.from) {
       on_record(*body);
     }
   }

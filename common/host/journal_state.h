@@ -38,6 +38,11 @@ struct Journal::State {
     std::string path;
     wire::JournalPlace start;
   };
+  struct Stretch {  // records of a segment, and how much of its file holds them
+    std::uint64_t from;
+    std::uint64_t until;
+    std::uint64_t bytes;
+  };
   struct Spare {
     std::string path;
     std::unique_ptr<File> file;
@@ -56,7 +61,7 @@ struct Journal::State {
                   std::string& why);
   bool begin_first_segment(std::string& why);
   bool read(std::uint64_t from, const std::function<void(ByteView)>& on_record, std::string& why);
-  bool read_segment(const Segment& segment, std::uint64_t from, std::uint64_t until,
+  bool read_segment(const Segment& segment, const Stretch& stretch,
                     const std::function<void(ByteView)>& on_record, std::string& why) const;
   void start_threads();
 

@@ -155,7 +155,7 @@ void write_journal_batch(char* at, JournalPlace& place, std::span<const Bytes> r
   place = {.record = place.record + records.size(), .block = place.block + blocks, .chain = last};
 }
 
-SegmentReader::SegmentReader(ByteView segment) : segment_(segment) {
+SegmentReader::SegmentReader(ByteView segment, Extent extent) : segment_(segment) {
   std::string why;
   header_ = decode_segment_header(segment.substr(0, journal_block_bytes), why);
   if (!header_) {
@@ -163,7 +163,8 @@ SegmentReader::SegmentReader(ByteView segment) : segment_(segment) {
     return;
   }
   place_ = header_->start;
-  if (segment.size() != header_->bytes || segment.size() % journal_block_bytes != 0) {
+  if ((segment.size() != header_->bytes && extent == Extent::whole) ||
+      segment.size() % journal_block_bytes != 0) {
     finish_damaged(std::min<std::uint64_t>(segment.size(), header_->bytes),
                    "is " + std::to_string(segment.size()) + " bytes long and was made with " +
                        std::to_string(header_->bytes));

@@ -103,8 +103,13 @@ struct SegmentEnd {
 /// Walks the records of one segment.
 class SegmentReader {
  public:
-  /// `segment` is the whole file. It must outlive the reader.
-  explicit SegmentReader(ByteView segment);
+  enum class Extent : std::uint8_t {
+    whole,      // the file, to its end
+    beginning,  // of a segment that is in use: whole batches, and nothing may be said of the rest
+  };
+
+  /// `segment` must outlive the reader.
+  explicit SegmentReader(ByteView segment, Extent extent = Extent::whole);
 
   /// The header; nothing if it is damaged (end() says how).
   const std::optional<SegmentHeader>& header() const { return header_; }
