@@ -210,7 +210,7 @@ e2e_test: programs ## the scripts of tests/e2e/ alone
 	@tests/run e2e
 
 LINTED := $(SOURCES) $(FUZZ_SOURCES)
-SCRIPTS := .ci/run tests/run $(wildcard tests/e2e/*.sh tests/fuzz/run tools/*.sh deploy/*.sh)
+SCRIPTS := .ci/run tests/run $(wildcard tests/e2e/*.sh tests/fuzz/run tests/seeds tools/*.sh deploy/*.sh)
 lint: compile_commands.json ## clang-tidy over every source and shellcheck over every script
 	@tools/setup.sh lint
 	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 clang-tidy -p . --quiet
@@ -227,7 +227,7 @@ FUZZ_CXX ?= clang++
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 # Of other libraries, what decodes there.
-FUZZ_FILES := phase1_sockets/session.cc
+FUZZ_FILES := phase1_sockets/session.cc phase1_sockets/open_batch.cc
 FUZZ_OBJECTS := $(foreach l,$(FUZZ_LIBRARIES),$(patsubst %.cc,build/fuzz/obj/%.o,$(filter-out %_main.cc,$(wildcard $l/*.cc)))) \
                 $(patsubst %.cc,build/fuzz/obj/%.o,$(FUZZ_FILES))
 FUZZERS := $(patsubst tests/fuzz/%.cc,build/fuzz/bin/%,$(FUZZ_SOURCES))
@@ -261,7 +261,11 @@ bench_sim: $(BUILD)/bin/bench_sim ## simulated steps a second on one core, with 
 sim_soak: $(BUILD)/bin/trivial_sim ## many seeds of the simulator; SEED=1 SEEDS=10000
 	@$< --seed $(or $(SEED),1) --seeds $(or $(SEEDS),10000)
 
-mutants: tests $(BUILD)/bin/trivial_sim ## plants bugs in a copy of the tree, and expects each to be found
+SIMULATORS := $(filter $(BUILD)/bin/phase%_sim,$(BINARIES))
+soak: $(SIMULATORS) ## each phase's simulator over SEEDS (100000) seeds from SEED (1) on, on all cores
+	@for simulator in $^; do tests/seeds $$simulator $(or $(SEED),1) $(or $(SEEDS),100000) || exit 1; done
+
+mutants: tests $(SIMULATORS) $(BUILD)/bin/trivial_sim ## plants bugs in a copy of the tree, and expects each to be found
 	@tests/mutants/run
 
 clean: ## removes what was built

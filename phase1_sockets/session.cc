@@ -111,12 +111,66 @@ void Session::refuse(const wire::LineRequest& request, Bytes& out) {
     const Reply reply{.status = Status::bad_request, .value = {}, .why = std::string{request.why}};
     wire::append_line_answer(answer, request.command.origin, Verb::get, reply);
   }
+  answer_at_once(std::move(answer), out);
+}
+
+/// What needs no service, in its turn.
+void Session::answer_at_once(Bytes&& answer, Bytes& out) {
   if (quiet()) {
     out += answer;
   } else {
     waiting_.push_back({.command = {}, .at = {}, .answer = std::move(answer), .answered = true});
   }
   ++next_number_;
+}
+
+Session::Turn Session::take_part(wire::LineRequest& request, Bytes& out) {
+  using Kind = wire::LineRequest::Kind;
+  const Kind kind = request.kind;
+  if (kind == Kind::multi || kind == Kind::exec || kind == Kind::discard) {
+    return begin_or_end_batch(request, out);
+  }
+  if (kind == Kind::command && request.command.verb == Verb::ping) {
+    return Turn::submit;
+  }
+  if (batch_ == nullptr) {
+    if (kind != Kind::malformed) {
+      request.why = "IF and IFNOT stand between MULTI and EXEC";
+    }
+    return Turn::refused;
+  }
+  const std::string_view why = kind == Kind::malformed ? request.why : batch_->add(request);
+  if (!why.empty()) {
+    request.why = why;
+    batch_->spoil();
+    return Turn::refused;
+  }
+  Bytes answer;
+  wire::append_line_queued(answer, request.command.origin);
+  answer_at_once(std::move(answer), out);
+  return Turn::answered;
+}
+
+Session::Turn Session::begin_or_end_batch(wire::LineRequest& request, Bytes& out) {
+  using Kind = wire::LineRequest::Kind;
+  if ((request.kind == Kind::multi) == (batch_ != nullptr)) {
+    request.why = batch_ != nullptr ? "a batch is open: EXEC or DISCARD ends it"
+                                    : "no batch is open: MULTI begins one";
+    if (batch_ != nullptr) {
+      batch_->spoil();
+    }
+    return Turn::refused;
+  }
+  if (request.kind == Kind::exec) {
+    request.why = batch_->take(request.command);
+    batch_.reset();
+    return request.why.empty() ? Turn::submit : Turn::refused;
+  }
+  batch_ = request.kind == Kind::multi ? std::make_unique<OpenBatch>() : nullptr;
+  Bytes answer;
+  wire::append_line_answer(answer, request.command.origin, Verb::ping, {});
+  answer_at_once(std::move(answer), out);
+  return Turn::answered;
 }
 
 void Session::park(const Command& command, Instant now) {

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "common/core/time.h"
 #include "common/kv/command.h"
 #include "common/wire/line.h"
+#include "phase1_sockets/open_batch.h"
 
 namespace kv::sockets {
 
@@ -100,6 +102,12 @@ class Session {
   Cut cut_line(ByteView& text);
   void parse(ByteView text, wire::LineRequest& scratch) const;
   void refuse(const wire::LineRequest& request, Bytes& out);
+  void answer_at_once(Bytes&& answer, Bytes& out);
+  enum class Turn : std::uint8_t { submit, answered, refused };
+  /// What becomes of a request of a batch, or while one is open: it is answered here, or `request`
+  /// is to be submitted.
+  Turn take_part(wire::LineRequest& request, Bytes& out);
+  Turn begin_or_end_batch(wire::LineRequest& request, Bytes& out);
   void finish(Ending ending) {
     ending_ = ending;
     unread_ = {};
@@ -121,6 +129,8 @@ class Session {
   std::size_t held_begin_ = 0;
   ByteView unread_;          // during a feed(): of held_ or of the bytes given
   std::size_t scanned_ = 0;  // bytes of the unread that are known to hold no line end
+
+  std::unique_ptr<OpenBatch> batch_;  // between MULTI and EXEC
 
   std::vector<Waiting> waiting_;  // consecutive numbers, the last is next_number_ - 1
   std::size_t waiting_begin_ = 0;
@@ -181,22 +191,27 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owne
     scratch.command.origin = {};
     scratch.why = ending_ == Ending::oversized ? "the line is too long" : "the line has no end";
   }
-  switch (scratch.kind) {
-    case wire::LineRequest::Kind::command: {
-      submitting_ = &scratch.command;
-      submitted_at_ = now;
-      owner.submit(next_number_, scratch.command);
-      if (submitting_ != nullptr) {
-        park(scratch.command, now);
-      }
-      break;
+  if (scratch.kind == wire::LineRequest::Kind::exit) {
+    finish(Ending::exit);
+    return true;
+  }
+  const bool plain = scratch.kind == wire::LineRequest::Kind::command && batch_ == nullptr;
+  switch (plain ? Turn::submit : take_part(scratch, out)) {
+    [[likely]] case Turn::submit : submitting_ = &scratch.command;
+    submitted_at_ = now;
+    owner.submit(next_number_, scratch.command);
+    if (submitting_ != nullptr) {
+      park(scratch.command, now);
     }
-    case wire::LineRequest::Kind::malformed:
+    if (!plain) {
+      scratch.command = {};  // a batch may be large, and this is kept
+    }
+    break;
+    case Turn::answered:
+      break;
+    case Turn::refused:
       refuse(scratch, out);
       owner.malformed(text.size());
-      break;
-    case wire::LineRequest::Kind::exit:
-      finish(Ending::exit);
       break;
   }
   return true;

@@ -143,6 +143,10 @@ void UdpServer::serve(ByteView datagram, const Address& from) {
   if (lane_.request.kind == wire::LineRequest::Kind::command) [[likely]] {
     submit(from, legacy);
   } else {
+    if (lane_.request.kind != wire::LineRequest::Kind::malformed) {
+      lane_.request.kind = wire::LineRequest::Kind::malformed;
+      lane_.request.why = "a batch needs a connection: ask over TCP";
+    }
     refuse(datagram, from, legacy);
   }
 }

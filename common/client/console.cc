@@ -193,6 +193,8 @@ bool Console::run_line(std::string_view line) {
       return true;
     case wire::LineRequest::Kind::malformed:
       break;
+    default:
+      why = "a batch is not for this prompt: MULTI and what follows it go over a plain connection";
   }
   terminal_.print("  not sent: " + std::string{why} + "\n");
   events_.event(Level::warn, wire::LogFields{}

@@ -149,7 +149,7 @@ void append_id(Bytes& out, const Origin& origin) {
 
 // --- requests ------------------------------------------------------------------------------------
 
-constexpr std::size_t verb_bytes_max = 6;
+constexpr std::size_t verb_bytes_max = 7;
 
 struct FoldedWord {
   std::uint64_t letters = 0;
@@ -238,6 +238,22 @@ void read_alone(bool alone, LineRequest::Kind kind, std::string_view usage, Line
   request.command.verb = Verb::ping;
 }
 
+void take_as(LineRequest::Kind kind, LineRequest& request) {
+  if (request.kind == LineRequest::Kind::command) {
+    request.kind = kind;
+  }
+}
+
+/// IF: a key, and the value it must hold, as PUT has them.
+void read_guard(ByteView rest, LineRequest& request) {
+  read_put(rest, request);
+  if (request.kind == LineRequest::Kind::malformed && request.why != bad_key &&
+      request.why != bad_value) {
+    request.why = "IF takes a key and a value: IF key value";
+  }
+  take_as(LineRequest::Kind::guard, request);
+}
+
 constexpr std::string_view usage_of_get = "GET takes a key and nothing else: GET key";
 
 void read_verb(ByteView line, LineRequest& request) {
@@ -263,10 +279,22 @@ void read_verb(ByteView line, LineRequest& request) {
       return read_compare_and_set(rest, request);
     case fold("ping").letters:
       return read_alone(alone, LineRequest::Kind::command, "PING takes nothing: PING", request);
+    case fold("multi").letters:
+      return read_alone(alone, LineRequest::Kind::multi, "MULTI takes nothing: MULTI", request);
+    case fold("if").letters:
+      return read_guard(rest, request);
+    case fold("ifnot").letters:
+      read_key_alone(rest, Verb::get, "IFNOT takes a key and nothing else: IFNOT key", request);
+      return take_as(LineRequest::Kind::guard_absent, request);
+    case fold("exec").letters:
+      return read_alone(alone, LineRequest::Kind::exec, "EXEC takes nothing: EXEC", request);
+    case fold("discard").letters:
+      return read_alone(alone, LineRequest::Kind::discard, "DISCARD takes nothing: DISCARD",
+                        request);
     case fold("exit").letters:
       return read_alone(alone, LineRequest::Kind::exit, "EXIT takes nothing: EXIT", request);
     default:
-      return refuse(request, "an unknown verb: PUT, GET, DELETE, CAS, PING or EXIT");
+      return refuse(request, "an unknown verb: PUT, GET, DELETE, CAS, MULTI, PING or EXIT");
   }
 }
 
@@ -370,7 +398,7 @@ void parse_line(ByteView line, LineRequest& request) {
                   "a bad ID: @client.sequence, each 1 to 64 of A-Z a-z 0-9 _ -, then a blank");
   }
   if (line.empty()) {
-    return refuse(request, "no verb: PUT, GET, DELETE, CAS, PING or EXIT");
+    return refuse(request, "no verb: PUT, GET, DELETE, CAS, MULTI, PING or EXIT");
   }
   read_verb(line, request);
 }
@@ -397,6 +425,11 @@ void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const Reply
   const auto* const found = std::ranges::find(reasoned_words, reply.status, &StatusWord::status);
   check(found != std::end(reasoned_words));
   append_reason(out, found->word, reply.why);
+}
+
+void append_line_queued(Bytes& out, const Origin& origin) {
+  append_id(out, origin);
+  out += "QUEUED\n";
 }
 
 bool fits_line(const Command& command) {

@@ -23,8 +23,21 @@ inline constexpr std::string_view longer_than_a_datagram =
 
 /// What one request line says, in the line protocol or the legacy one. Reuse it: its strings keep
 /// their capacity.
+///
+/// `multi` begins a batch, and `exec` or `discard` ends it; whoever owns the conversation gathers
+/// what stands between (see sockets::OpenBatch). A `guard` has key and value, a `guard_absent` a
+/// key alone. None of these makes sense in a datagram.
 struct LineRequest {
-  enum class Kind : std::uint8_t { command, exit, malformed };
+  enum class Kind : std::uint8_t {
+    command,
+    exit,
+    malformed,
+    multi,
+    guard,
+    guard_absent,
+    exec,
+    discard,
+  };
 
   Kind kind = Kind::malformed;
   Command command;       // unless it is one: empty, but for its origin, if that much could be read
@@ -61,6 +74,9 @@ bool fits_line(const Command& command);
 
 /// Appends `command` as a request line, LF included; check() that it fits_line().
 void append_line_request(Bytes& out, const Command& command);
+
+/// Appends the answer to a line of a batch that is not done yet, LF included.
+void append_line_queued(Bytes& out, const Origin& origin);
 
 struct LineAnswer {
   Origin origin;

@@ -339,6 +339,21 @@ BOOST_AUTO_TEST_CASE(garbage_is_refused_or_read_as_a_request_that_is_written_as_
   BOOST_TEST(commands < 45'000);
 }
 
+BOOST_AUTO_TEST_CASE(the_lines_of_a_batch_are_read_as_what_they_are) {
+  using Kind = LineRequest::Kind;
+  BOOST_TEST((parsed("MULTI").kind == Kind::multi));
+  BOOST_TEST((parsed("exec").kind == Kind::exec));
+  BOOST_TEST((parsed("Discard").kind == Kind::discard));
+  const LineRequest guard = parsed("IF k two words");
+  BOOST_TEST((guard.kind == Kind::guard));
+  BOOST_TEST(guard.command.key == "k");
+  BOOST_TEST(guard.command.value == "two words");
+  BOOST_TEST((parsed("IFNOT k").kind == Kind::guard_absent));
+  for (const char* line : {"MULTI now", "EXEC x", "DISCARD ", "IF", "IF k", "IFNOT", "IFNOT k v"}) {
+    BOOST_TEST((parsed(line).kind == Kind::malformed), line);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv::wire
