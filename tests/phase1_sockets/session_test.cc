@@ -81,9 +81,10 @@ BOOST_AUTO_TEST_CASE(requests_of_one_read_are_answered_in_their_order) {
 }
 
 BOOST_AUTO_TEST_CASE(a_request_may_be_split_at_every_byte) {
-  check_every_split("@c.1 PUT key a value\r\nGET key\nnonsense\nDELETE key\n",
-                    "@c.1 OK\nVALUE key\nERROR an unknown verb: PUT, GET, DELETE, CAS, PING or "
-                    "EXIT\nOK\n");
+  check_every_split(
+      "@c.1 PUT key a value\r\nGET key\nnonsense\nDELETE key\n",
+      "@c.1 OK\nVALUE key\nERROR an unknown verb: PUT, GET, DELETE, CAS, MULTI, PING or "
+      "EXIT\nOK\n");
 }
 
 BOOST_AUTO_TEST_CASE(a_legacy_request_may_be_split_at_every_byte) {
