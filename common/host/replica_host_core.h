@@ -131,6 +131,7 @@ class ReplicaHost::Core {
 
   // Whoever works alone (see ReplicaInbox), once the protocol's thread runs.
   LogWriter writer_;
+  bool lent_ = false;  // it is not the protocol's own thread: nothing that takes long
   Instant now_{};
   Instant log_due_ = never;
   Instant totals_due_ = never;

@@ -43,7 +43,7 @@ void ReplicaHost::Core::go_on_with_roles() {
     carry_out(*next_failure_);
     next_failure_ = failures_->next();
   }
-  if (may_bear_role()) {
+  if (may_bear_role() && !lent_) {
     const std::string role = std::move(roles_to_be_born_.front());
     roles_to_be_born_.erase(roles_to_be_born_.begin());
     bear_role(role);

@@ -36,7 +36,9 @@ void ReplicaHost::Core::begin() {
 
 void ReplicaHost::Core::work_a_while() {
   for (int turns = 1;; ++turns) {
+    lent_ = true;
     turn();
+    lent_ = false;
     if (!inbox_.rest(due(), turns < turns_lent_max ? &input_ : nullptr)) {
       return;
     }
