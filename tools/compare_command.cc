@@ -113,6 +113,7 @@ int compare_command(int argc, const char* const* argv) {
     return fail(why);
   }
   std::vector<logs::Row> rows;
+  rows.reserve(groups.size());
   for (const logs::Group& group : groups) {
     rows.push_back(row_of(group));
   }

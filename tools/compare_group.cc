@@ -238,7 +238,6 @@ void Group::server_line(Micros at, std::uint32_t node, std::string_view event,
 }
 
 void Group::server_answer(Micros at, std::string_view fields) {
-  Finished finished;
   std::optional<Status> status;
   std::optional<Verb> verb;
   bool at_door = false;
