@@ -275,7 +275,7 @@ void Proposer::on_forward(NodeId from, ByteView parcel) {
 }
 
 void Proposer::propose_queued(Instant now, Post& post) {
-  while (can_propose()) {
+  while (now >= propose_at()) {
     Members wanted = 0;
     const Bytes value = take_value(now, wanted);
     propose(now, value, wanted, post);
@@ -299,7 +299,8 @@ void Proposer::propose(Instant now, ByteView value, Members wanted, Post& post) 
   const Slot slot = chosen_ + 1 + open_.size();
   Bytes message = pack(Accept{.ballot = ballot_, .slot = slot, .chosen = chosen_}, value);
   want_news_ = 0;  // it tells them
-  open_.push_back({.message = message, .accepted = 0, .wanted = wanted, .sent_at = now});
+  open_.push_back(
+      {.message = message, .accepted = 0, .wanted = wanted, .sent_at = now, .begun_at = now});
   if (post.notes(Level::debug)) {
     post.note(Level::debug, wire::LogFields{}
                                 .add("role", "proposer")
@@ -503,7 +504,8 @@ Instant Proposer::wake_at() const {
     case Stage::preparing:
       return std::min(prepare_until_, resend_at_);
     case Stage::leading:
-      return can_propose() || want_news_ != 0 || (!asks_.empty() && !reads_) ? now_ : beat_at_;
+      return want_news_ != 0 || (!asks_.empty() && !reads_) ? now_
+                                                            : std::min(propose_at(), beat_at_);
   }
   return never;
 }

@@ -9,6 +9,7 @@
 // messages need not wait for the disk of its own replica: the acceptor beside it is one of several.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -73,6 +74,7 @@ class Proposer {
     Members accepted = 0;
     Members wanted = 0;  // by clients of these
     Instant sent_at;
+    Instant begun_at;
   };
   struct Queued {
     Bytes parcel;
@@ -119,7 +121,14 @@ class Proposer {
   void send_all(Bytes message, Post& post);
   Members bit(NodeId node) const;
   bool is_majority(Members members) const;
-  bool can_propose() const { return !queue_.empty() && open_.size() < options_.pipeline_slots; }
+  bool may_open() const { return !queue_.empty() && open_.size() < options_.pipeline_slots; }
+  /// A lone slot waits for nobody. never: there is nothing to propose, or no room.
+  Instant propose_at() const {
+    if (!may_open()) {
+      return never;
+    }
+    return open_.empty() ? now_ : std::max(now_, open_.back().begun_at + options_.gather);
+  }
   Duration draw_patience();
   void note_role(Level level, const char* event, const char* why, Post& post) const;
 

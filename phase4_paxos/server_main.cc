@@ -14,6 +14,9 @@ const paxos::PaxosReplica& paxos_of(const Replica& replica) {
   return static_cast<const paxos::PaxosReplica&>(replica);
 }
 
+/// Some round trips and syncs of one machine or one rack; nothing where a round trip is long.
+constexpr Duration gather_default = std::chrono::milliseconds{2};
+
 struct Settings {
   paxos::PaxosOptions paxos;
   std::string memory = "durable";
@@ -35,6 +38,9 @@ void add_flags(host::Flags& flags, Settings& settings) {
   flags.add("--beat", settings.paxos.beat_every, "how often a leader that is idle says so");
   flags.add("--pipeline", settings.paxos.pipeline_slots, {.least = 1, .most = 1024},
             "slots that are proposed and not yet chosen; commands gather meanwhile");
+  settings.paxos.gather = gather_default;
+  flags.add("--gather", settings.paxos.gather,
+            "how long commands wait at most for the slot before theirs; a lone one never does");
   flags.finally([&settings]() -> std::string {
     settings.paxos.acceptor = settings.memory == "durable" ? paxos::AcceptorMemory::durable
                                                            : paxos::AcceptorMemory::diskless;

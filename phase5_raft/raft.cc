@@ -107,10 +107,13 @@ Instant Raft::wake_at() const {
   if (!leads()) {
     return owes_answer_ ? now_ : election_at_;
   }
-  if (dirty_ || round_wanted_) {
+  if (round_wanted_ || (dirty_ && !gathers(now_))) {
     return now_;
   }
   Instant at = quorum_heard(now_) + max_age();
+  if (dirty_) {
+    at = std::min(at, recorded_at_ + options_.gather);
+  }
   if (own_match_ < recorded_) {
     at = std::min(at, disk_progress_ + max_age());
   }

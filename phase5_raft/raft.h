@@ -51,6 +51,9 @@ struct RaftOptions {
   /// never, each read is confirmed. Below election_timeout by more than clocks drift in it.
   Duration read_lease{};
   Fanout fanout = Fanout::everyone;
+  /// While entries are not committed the next ones wait so long at most for them, so that what
+  /// comes meanwhile is one message and one record. 0: not at all.
+  Duration gather{};
   std::size_t append_bytes_max = 1024 * 1024;         // of entries in one message, or one entry
   std::size_t in_flight_bytes_max = 4 * 1024 * 1024;  // to one follower, not acknowledged
   std::size_t in_flight_max = 64;                     // messages with entries, likewise
@@ -253,6 +256,7 @@ class Raft {
   // The leader's.
   void lead(Instant now, Effects& out);
   void replicate(Instant now, Effects& out);
+  bool gathers(Instant now) const;
   void record_proposals(Instant now, Effects& out);
   void begin_round(Instant now);
   void tell(Peer& peer, Instant now, Effects& out);
@@ -342,7 +346,8 @@ class Raft {
   std::uint64_t round_ = 0;
   std::uint64_t confirmed_round_ = 0;
   bool round_wanted_ = false;
-  bool dirty_ = false;  // there may be something to send
+  Instant recorded_at_{};  // when the last of our own entries were given to the journal
+  bool dirty_ = false;     // there may be something to send
   std::deque<Round> rounds_;
   Instant lease_until_{};
   bool lease_void_ = false;  // no lease in this term

@@ -97,10 +97,13 @@ bool Raft::beat_due(const Peer& each, Instant now) const {
 void Raft::replicate(Instant now, Effects& out) {
   const bool beats =
       std::ranges::any_of(peers_, [&](const Peer& each) { return beat_due(each, now); });
+  const bool late = commit_is_late(now);
+  if (gathers(now) && !round_wanted_ && !beats && !late) {
+    return;
+  }
   if (recorded_ < log_.last()) {
     record_proposals(now, out);
   }
-  const bool late = commit_is_late(now);
   if (!dirty_ && !round_wanted_ && !beats && !late) {
     return;
   }
@@ -115,7 +118,13 @@ void Raft::replicate(Instant now, Effects& out) {
   dirty_ = round_wanted_ = false;
 }
 
+/// What is new waits for what is under way, so that it is one message and one record.
+bool Raft::gathers(Instant now) const {
+  return commit_ < recorded_ && recorded_ < log_.last() && now < recorded_at_ + options_.gather;
+}
+
 void Raft::record_proposals(Instant now, Effects& out) {
+  recorded_at_ = now;
   EntriesRecord record{.previous = recorded_, .commit = commit_, .entries = {}};
   log_.copy_to(record.entries, recorded_ + 1, SIZE_MAX);
   out.records.push_back(encode_record(record));

@@ -10,7 +10,14 @@ namespace {
 
 constexpr Duration election_timeout_min = std::chrono::milliseconds{20};
 
+/// Some round trips and syncs of one machine or one rack; nothing where a round trip is long.
+constexpr Duration gather_default = std::chrono::milliseconds{2};
+
 void add_flags(host::Flags& flags, RaftReplicaOptions& options) {
+  options.gather = gather_default;
+  flags.add("--gather", options.gather,
+            "how long commands wait at most for those before theirs to be committed; a lone one "
+            "never does");
   flags.add("--election-timeout", options.election_timeout,
             "how long a follower hears no leader, to twice this long, before it asks for votes; "
             "heartbeats come eight times as often");

@@ -11,7 +11,8 @@ const PaxosOptions options;
 
 /// The proposer of node 1 of three.
 struct World {
-  World() {
+  explicit World(const PaxosOptions& with = options)
+      : proposer{one, {one, two, three}, with, 1, 42} {
     proposer.start(at(0));
     proposer.on_booted(1);
   }
@@ -52,7 +53,7 @@ struct World {
     return all;
   }
 
-  Proposer proposer{one, {one, two, three}, options, 1, 42};
+  Proposer proposer;
   Said said{one};
   Ballot mine;
 };
@@ -129,6 +130,31 @@ BOOST_AUTO_TEST_CASE(what_has_gathered_is_one_slot_and_one_message_a_peer) {
   BOOST_TEST((proposer.wake_at() <= at(1002)));
   proposer.tick(at(1002), said.post);
   BOOST_TEST(proposed().size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(what_comes_while_a_slot_is_open_gathers_until_it_is_chosen_or_for_a_while) {
+  PaxosOptions gathering;
+  gathering.gather = std::chrono::milliseconds{5};
+  World world{gathering};
+  world.lead();
+  world.forward(one, 1);
+  world.proposer.tick(at(1002), world.said.post);
+  BOOST_TEST(world.proposed().size() == 1U);  // a lone one waits for nobody
+  world.forward(one, 2);
+  world.forward(two, 1);
+  world.proposer.tick(at(1003), world.said.post);
+  BOOST_TEST(world.proposed().size() == 1U);
+  BOOST_TEST((world.proposer.wake_at() == at(1007)));
+  world.proposer.tick(at(1007), world.said.post);
+  BOOST_TEST(world.proposed().size() == 2U);
+  world.forward(one, 3);
+  for (const std::uint64_t slot : {1U, 2U}) {
+    world.accepted(two, {slot});
+    world.accepted(three, {slot});
+  }
+  BOOST_TEST((world.proposer.wake_at() <= at(1007)));
+  world.proposer.tick(at(1007), world.said.post);
+  BOOST_TEST(world.proposed().size() == 3U);
 }
 
 BOOST_AUTO_TEST_CASE(a_parcel_handed_in_again_is_proposed_once) {

@@ -424,6 +424,43 @@ BOOST_AUTO_TEST_CASE(all_that_comes_in_one_turn_is_one_message_a_follower_and_on
   BOOST_TEST(group.mail().size() == 5U);  // four, and one to itself
 }
 
+BOOST_AUTO_TEST_CASE(what_comes_while_entries_are_under_way_gathers_till_they_are_committed) {
+  RaftReplicaOptions options;
+  options.gather = std::chrono::milliseconds{5};
+  RaftGroup group{5, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(std::chrono::milliseconds{200});
+  const std::size_t records = group.records(1).size();
+  group.put(1, "a", "v");
+  group.timeout(1);
+  BOOST_TEST(group.records(1).size() == records + 1);  // a lone one waits for nobody
+  const RequestId second = group.put(1, "b", "v");
+  const RequestId third = group.put(1, "c", "v");
+  group.timeout(1);
+  BOOST_TEST(group.records(1).size() == records + 1);
+  group.settle();  // in no time: with the commit of the first the others leave together
+  BOOST_TEST(group.records(1).size() == records + 2);
+  BOOST_TEST(group.is(second, Status::ok));
+  BOOST_TEST(group.is(third, Status::ok));
+}
+
+BOOST_AUTO_TEST_CASE(what_gathers_waits_no_longer_than_it_may_for_what_is_not_committed) {
+  RaftReplicaOptions options;
+  options.gather = std::chrono::milliseconds{5};
+  RaftGroup group{5, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(std::chrono::milliseconds{200});
+  const std::size_t records = group.records(1).size();
+  group.put(1, "a", "v");
+  group.timeout(1);
+  const Instant begun = group.clock(1);
+  group.put(1, "b", "v");
+  group.timeout(1);
+  BOOST_TEST((group.replica(1).wake_at() == begun + options.gather));
+  group.timeout(1);
+  BOOST_TEST(group.records(1).size() == records + 2);
+}
+
 // --- 7: snapshots --------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_follower_whose_next_entry_is_gone_gets_the_state_in_pieces) {
