@@ -196,16 +196,13 @@ void ClientCore::on_answer(const Frame& frame) {
     ++counts_.answers_unasked;
     return;
   }
-  CallResult result;
-  result.code = frame.header.code;
-  if (result.code == Code::ok) {
-    result.body.assign(frame.body);
-  } else {
-    result.why.assign(frame.body);
-    result.executed =
-        (frame.header.flags & frame_not_executed) != 0 ? Executed::no : Executed::maybe;
-  }
-  end(*slot, std::move(result));
+  const bool ok = frame.header.code == Code::ok;
+  const bool not_executed = !ok && (frame.header.flags & frame_not_executed) != 0;
+  answered_.code = frame.header.code;
+  answered_.executed = not_executed ? Executed::no : Executed::maybe;
+  answered_.body.assign(ok ? frame.body : ByteView{});
+  answered_.why.assign(ok ? ByteView{} : frame.body);
+  end(*slot, std::move(answered_));
 }
 
 bool ClientCore::tick(Instant now) {

@@ -126,6 +126,7 @@ class ClientCore {
   bool leaving_ = false;
   bool greeted_ = false;
   ClientCounts counts_;
+  CallResult answered_;  // the last answer; its strings keep their capacity unless Done took them
   std::string why_;
 };
 

@@ -10,15 +10,26 @@
 
 namespace kv::rpc {
 
+namespace {
+
+/// Of the many calls that have none: an empty one is not made for each.
+const Metadata& metadata_or_none(const std::optional<Metadata>& metadata) {
+  static const Metadata none;
+  return metadata ? *metadata : none;
+}
+
+}  // namespace
+
 struct Dispatcher::Running {
-  Running(Dispatcher& its_dispatcher, const Entry& its_entry, Metadata&& its_metadata,
-          const CallContext& seen, std::shared_ptr<ReturnPath> its_path)
+  Running(Dispatcher& its_dispatcher, const Entry& its_entry,
+          std::optional<Metadata>&& its_metadata, const CallContext& seen,
+          std::shared_ptr<ReturnPath> its_path)
       : dispatcher(its_dispatcher),
         entry(its_entry),
         metadata(std::move(its_metadata)),
         context{.arrived = seen.arrived,
                 .deadline = seen.deadline,
-                .metadata = metadata,
+                .metadata = metadata_or_none(metadata),
                 .caller = seen.caller,
                 .method = its_entry.name,
                 .id = seen.id,
@@ -33,7 +44,7 @@ struct Dispatcher::Running {
 
   Dispatcher& dispatcher;
   const Entry& entry;
-  const Metadata metadata;
+  const std::optional<Metadata> metadata;
   CallContext context;
   Bytes body;  // of a call that leaves the thread that read it
   const std::shared_ptr<ReturnPath> path;
@@ -175,7 +186,7 @@ Dispatcher::Opened Dispatcher::open(const IncomingCall& call, const RespondTo& r
       count_refusal(*opened.refused);
       return opened;
     }
-    opened.metadata = std::move(*decoded);
+    opened.metadata = std::move(decoded);
   }
   const CallContext context = context_of(call, opened, respond_to);
   opened.refused = refusal_of(*opened.entry, context);
@@ -189,7 +200,7 @@ CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opene
                                    const RespondTo& respond_to) {
   return {.arrived = call.arrived,
           .deadline = call.deadline,
-          .metadata = opened.metadata,
+          .metadata = metadata_or_none(opened.metadata),
           .caller = respond_to.caller(),
           .method = opened.entry->name,
           .id = call.id,
@@ -201,7 +212,7 @@ CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opene
 bool Dispatcher::is_once(const Opened& opened) {
   const Entry& entry = *opened.entry;
   return entry.safety == Safety::once && entry.placement.once_by == OnceBy::dispatcher &&
-         !opened.metadata.origin.client.empty();
+         opened.metadata && !opened.metadata->origin.client.empty();
 }
 
 void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to) {
@@ -237,7 +248,7 @@ void Dispatcher::start(Respond respond, bool once) {
   if (once) {
     const std::uint64_t hash = XXH3_64bits_withSeed(
         call.body.data(), call.body.size(), std::hash<std::string_view>{}(call.context.method));
-    if (!answers_.enter(call.metadata.origin, hash, respond)) {
+    if (!answers_.enter(call.context.metadata.origin, hash, respond)) {
       return;  // a repetition: it gets the first run's answer
     }
     call.keeps_answer = true;
@@ -264,7 +275,7 @@ void Dispatcher::execute(Respond respond) {
 
 void Dispatcher::end(Running& call, const CallResult& result) {
   if (call.keeps_answer) {
-    answers_.finished(call.metadata.origin, result);
+    answers_.finished(call.context.metadata.origin, result);
   }
   finish(call.entry, call.context, result);
   call.path->answer(call.context.id, result);

@@ -218,7 +218,7 @@ class Dispatcher {
   /// A call whose method and metadata were found good, or the result that refuses it.
   struct Opened {
     const Entry* entry = nullptr;
-    Metadata metadata;
+    std::optional<Metadata> metadata;  // of a call that has some
     std::optional<CallResult> refused;
   };
   Opened open(const IncomingCall& call, const RespondTo& respond_to) const;

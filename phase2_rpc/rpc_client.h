@@ -42,7 +42,7 @@ struct Request {
 
 template <typename Answer>
 struct Answered {
-  CallResult result;             // its body has been read
+  CallResult result;             // without its body
   std::optional<Answer> answer;  // there if the result is ok
 };
 
@@ -70,6 +70,7 @@ class RpcClient {
   using Notice = std::function<void(Level level, std::string_view fields)>;
 
   static constexpr Duration patience_default = std::chrono::seconds{2};
+  static constexpr std::size_t body_bytes_usual = 128;  // of a request: room for it at once
 
   RpcClient(const Options& options, Notice notice);
   RpcClient(const RpcClient&) = delete;
@@ -104,24 +105,33 @@ class RpcClient {
   void call(const Method<Ask, Answer>& method, const Ask& ask, const Metadata& metadata,
             Duration patience, DoneFunction done) {
     call(request_of(method, ask, metadata), patience,
-         [done = std::move(done)](CallResult&& result) { done(read<Answer>(std::move(result))); });
+         [done = std::move(done)](const CallResult& result) { done(read<Answer>(result)); });
   }
 
   template <typename Ask, typename Answer>
   static Request request_of(const Method<Ask, Answer>& method, const Ask& ask,
                             const Metadata& metadata) {
-    return {.method = method.id,
-            .safety = method.safety,
-            .has_origin = !metadata.origin.client.empty(),
-            .metadata = metadata == Metadata{} ? Bytes{} : wire::encode(metadata),
-            .body = wire::encode(ask)};
+    Request request{.method = method.id,
+                    .safety = method.safety,
+                    .has_origin = !metadata.origin.client.empty(),
+                    .metadata = {},
+                    .body = {}};
+    if (!metadata.empty()) {
+      wire::encode_to(metadata, request.metadata);
+    }
+    request.body.reserve(body_bytes_usual);
+    wire::encode_to(ask, request.body);
+    return request;
   }
 
+  /// Leaves the body where it is: whoever gave the result may use its memory again.
   template <typename Answer>
-  static Answered<Answer> read(CallResult&& result) {
-    Answered<Answer> answered{.result = std::move(result), .answer = {}};
-    if (answered.result.code == Code::ok) {
-      answered.answer = wire::decode<Answer>(answered.result.body);
+  static Answered<Answer> read(const CallResult& result) {
+    Answered<Answer> answered{
+        .result = {.code = result.code, .executed = result.executed, .body = {}, .why = result.why},
+        .answer = {}};
+    if (result.code == Code::ok) {
+      answered.answer = wire::decode<Answer>(result.body);
       if (!answered.answer) {
         answered.result = failure(Code::internal, Executed::maybe, "the answer is malformed");
       }

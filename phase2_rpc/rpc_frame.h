@@ -163,6 +163,7 @@ struct Metadata {
   };
   std::vector<Entry> entries;
 
+  bool empty() const { return op.empty() && origin.client.empty() && entries.empty(); }
   bool operator==(const Metadata&) const = default;
   static void fields(auto& self, auto& visit) {
     visit("op", self.op);

@@ -4,7 +4,6 @@
 #include <random>
 #include <utility>
 
-#include "phase2_rpc/kv_methods.h"
 #include "phase2_rpc/server_methods.h"
 #include "tools/load_usage.h"
 
@@ -14,6 +13,14 @@ namespace {
 constexpr std::uint32_t fill_depth = 64;
 constexpr std::size_t value_starts = 4096;  // the noise is so much longer than a value
 constexpr Nanoseconds tick = std::chrono::milliseconds{10};
+
+/// As Workload::key(), into memory that is there already.
+void set_key(std::string& key, std::uint64_t number) {
+  key.assign("key:000000000000");
+  for (std::size_t at = key.size(); number > 0; number /= 10) {
+    key[--at] = static_cast<char>('0' + number % 10);
+  }
+}
 
 double seconds_between(Moment begin, Moment end) {
   return std::chrono::duration<double>(end - begin).count();
@@ -60,7 +67,10 @@ bool RpcLoad::connect_all(std::string& why) {
                           });
   }
   loop_->run_until([&] { return answered == plan_.clients; });
-  sequences_.resize(plan_.clients);
+  metadata_.resize(plan_.clients);
+  for (std::uint32_t i = 0; plan_.mix.with_ids && i < plan_.clients; ++i) {
+    metadata_[i].origin.client = run_ + "-" + std::to_string(i);
+  }
   return why.empty();
 }
 
@@ -136,11 +146,12 @@ bool RpcLoad::start_one(Slot& slot, Moment now) {
     slot.load->on_done(slot, answered.result, answered.answer);
   };
   if (slot.get) {
-    client.call(rpc::kv_get, rpc::Get{Workload::key(slot.key)}, metadata_of(slot.client),
-                call_patience_, done);
+    set_key(slot.ask_get.key, slot.key);
+    client.call(rpc::kv_get, slot.ask_get, metadata_of(slot.client), call_patience_, done);
   } else {
-    client.call(rpc::kv_put, rpc::Put{Workload::key(slot.key), std::string{value_of(slot.key)}},
-                metadata_of(slot.client), call_patience_, done);
+    set_key(slot.ask_put.key, slot.key);
+    slot.ask_put.value = value_of(slot.key);
+    client.call(rpc::kv_put, slot.ask_put, metadata_of(slot.client), call_patience_, done);
   }
   return true;
 }
@@ -183,14 +194,12 @@ Nanoseconds RpcLoad::wait_max(Moment now) const {
   return tick;
 }
 
-rpc::Metadata RpcLoad::metadata_of(std::uint32_t client) {
-  if (!plan_.mix.with_ids) {
-    return {};
+const rpc::Metadata& RpcLoad::metadata_of(std::uint32_t client) {
+  rpc::Metadata& metadata = metadata_[client];
+  if (plan_.mix.with_ids) {
+    ++metadata.origin.sequence;
   }
-  return {
-      .op = {},
-      .origin = {.client = run_ + "-" + std::to_string(client), .sequence = ++sequences_[client]},
-      .entries = {}};
+  return metadata;
 }
 
 ByteView RpcLoad::value_of(std::uint64_t key) const {

@@ -11,6 +11,7 @@
 
 #include "common/core/random.h"
 #include "common/kv/command.h"
+#include "phase2_rpc/kv_methods.h"
 #include "phase2_rpc/rpc_client.h"
 #include "tools/load_pacer.h"
 #include "tools/load_run.h"
@@ -34,6 +35,8 @@ class RpcLoad final : public Load {
     std::uint64_t key = 0;
     bool get = false;
     Moment due;
+    rpc::Get ask_get;  // both keep their strings' memory
+    rpc::Put ask_put;
   };
 
   Outcome play(const Pacer::Plan& pace, std::uint32_t depth);
@@ -43,7 +46,7 @@ class RpcLoad final : public Load {
   void judge(const Slot& slot, const rpc::CallResult& result, const std::optional<Reply>& reply);
   bool is_done(Moment now) const;
   Nanoseconds wait_max(Moment now) const;
-  rpc::Metadata metadata_of(std::uint32_t client);
+  const rpc::Metadata& metadata_of(std::uint32_t client);
   ByteView value_of(std::uint64_t key) const;
 
   Plan plan_;
@@ -53,7 +56,7 @@ class RpcLoad final : public Load {
   Random random_;
   std::shared_ptr<rpc::RpcLoop> loop_;
   std::vector<std::unique_ptr<rpc::RpcClient>> clients_;
-  std::vector<std::uint64_t> sequences_;
+  std::vector<rpc::Metadata> metadata_;  // of each client
   std::vector<Slot> slots_;
   std::deque<Slot*> idle_;
   Outcome outcome_;

@@ -119,7 +119,7 @@ BOOST_AUTO_TEST_CASE(a_call_may_be_awaited_by_a_coroutine) {
       const Text ask{text};
       Request request = RpcClient::request_of(echo, ask, {});
       CallResult result = co_await call_async(client, std::move(request));
-      heard.push_back(RpcClient::read<Text>(std::move(result)).answer.value().text);
+      heard.push_back(RpcClient::read<Text>(result).answer.value().text);
     }
   };
   boost::asio::co_spawn(loop, talk(), boost::asio::detached);
@@ -427,7 +427,7 @@ BOOST_AUTO_TEST_CASE(in_memory_the_same_service_needs_no_socket) {
       now, {.method = echo.id, .metadata = {}, .body = body},
       [&](CallResult&& result) { heard = std::move(result); }, refusal);
   BOOST_TEST(link.exchange(now));
-  BOOST_TEST(RpcClient::read<Text>(std::move(heard.value())).answer.value().text == "hello");
+  BOOST_TEST(RpcClient::read<Text>(heard.value()).answer.value().text == "hello");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -52,7 +52,7 @@ struct World {
         now, {.method = request.method, .metadata = {}, .body = request.body},
         [&](CallResult&& result) { heard = std::move(result); }, refusal);
     BOOST_REQUIRE(link.exchange(now));
-    return RpcClient::read<Answer>(std::move(heard.value()));
+    return RpcClient::read<Answer>(heard.value());
   }
 
   Instant now{std::chrono::hours{1}};
