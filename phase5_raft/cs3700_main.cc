@@ -122,6 +122,11 @@ int run(const std::vector<std::string>& arguments) {
     std::printf("%s\n", QUINTET_VERSION);
     return 0;
   }
+  for (const std::string& each : arguments) {
+    if (each.starts_with('-')) {
+      return refuse("'" + each + "' is unknown: there is --help and --version, and no other flag");
+    }
+  }
   if (arguments.size() < 2) {
     return refuse("usage: cs3700_replica UDP_PORT ID OTHER_ID...");
   }

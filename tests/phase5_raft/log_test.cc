@@ -109,6 +109,19 @@ BOOST_AUTO_TEST_CASE(entries_are_committed_without_the_leaders_disk_if_a_majorit
   BOOST_TEST(group.answer(put) == nullptr);  // an answer waits for the records before it
 }
 
+BOOST_AUTO_TEST_CASE(a_followers_acknowledgement_waits_for_its_disk) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.cut(3);
+  group.hang_disk(2);
+  group.put(1, "k", "v");
+  group.settle();  // node 1 has it, and node 2 not yet
+  BOOST_TEST((group.raft(1).commit() == Index{1}));
+  group.mend_disk(2);
+  group.settle();
+  BOOST_TEST((group.raft(1).commit() == Index{2}));
+}
+
 BOOST_AUTO_TEST_CASE(once_a_follower_learns_that_an_entry_is_committed_it_applies_it_in_log_order) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));
@@ -156,6 +169,22 @@ BOOST_AUTO_TEST_CASE(entries_that_match_are_not_taken_away_by_an_old_message) {
   group.post(2, 1, AppendEntries{.term = {1}, .previous = {}, .entries = entries_of({1, 1})});
   group.deliver_one();
   BOOST_TEST(group.terms(1) == "1 1 1 1");
+}
+
+BOOST_AUTO_TEST_CASE(after_a_restart_nothing_is_taken_to_be_the_leaders_before_it_was_compared) {
+  RaftGroup group{3};
+  fill_log(group, 2, 1, {1, 1, 1}, 1);
+  group.idle(2 * RaftReplicaOptions{}.election_timeout);
+  group.post(3, 1, RequestVote{.term = {2}, .last_index = {9}, .last_term = {1}});
+  group.deliver_one();
+  group.restart(1);
+  group.drop_mail();
+  group.post(3, 1, AppendEntries{.term = {2}, .previous = {1}, .previous_term = {1}, .round = 1});
+  group.deliver_one();
+  group.nudge(1);
+  const auto answer = group.take_mail<Appended>(1, 3);
+  BOOST_REQUIRE(answer.has_value());
+  BOOST_TEST((answer->match == Index{1}));
 }
 
 BOOST_AUTO_TEST_CASE(a_leader_never_overwrites_or_deletes_entries_in_its_own_log) {
