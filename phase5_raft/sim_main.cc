@@ -87,7 +87,7 @@ class OperatedReplica final : public RaftReplica {
 
 class RaftProtocol final : public sim::Protocol {
  public:
-  explicit RaftProtocol(Level note_level) : note_level_(note_level) {}
+  RaftProtocol(Level note_level, bool operated) : note_level_(note_level), operated_(operated) {}
 
   std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {
     std::vector<NodeId> members;
@@ -95,9 +95,8 @@ class RaftProtocol final : public sim::Protocol {
       members.push_back({i});
     }
     lives_.erase(self.value);
-    operated_ = operated_.value_or(nodes > 1 && seed % 3 == 0);  // a third of the runs
     const RaftReplicaOptions options = options_for(seed, note_level_);
-    if (*operated_) {
+    if (operated_ && nodes > 1) {
       return std::make_unique<OperatedReplica>(self, members, options);
     }
     return std::make_unique<RaftReplica>(self, members, options);
@@ -120,12 +119,12 @@ class RaftProtocol final : public sim::Protocol {
   }
 
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return up >= majority(nodes) + (operated_.value_or(false) ? 1 : 0);
+    return up >= majority(nodes) + (operated_ && nodes > 1 ? 1 : 0);
   }
 
  private:
   Level note_level_;
-  std::optional<bool> operated_;
+  bool operated_;
   std::map<std::uint32_t, const RaftLife*> lives_;
   RaftProperties properties_;
 };
@@ -137,8 +136,14 @@ int main(int argc, char** argv) {
   kv::sim::RunnerOptions options{.program = argv[0]};
   kv::host::Flags flags{"phase5_sim", "Simulates the store on Raft, with faults."};
   kv::sim::add_runner_flags(flags, options);
+  bool operated = false;
+  flags.add_switch("--operated", operated,
+                   "an operator changes who votes, and who leads, all the while");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
+  }
+  if (operated) {
+    options.program += " --operated";  // as the command that repeats a failure must say
   }
   const kv::sim::ProtocolTraits traits{.name = "raft",
                                        .context = "phase=5",
@@ -147,5 +152,5 @@ int main(int argc, char** argv) {
                                        .survives_wiped_disk = false};
   const kv::Level level = options.log.empty() ? kv::Level::info : kv::Level::debug;
   return kv::sim::run_simulations(
-      traits, [level] { return std::make_unique<kv::raft::RaftProtocol>(level); }, options);
+      traits, [=] { return std::make_unique<kv::raft::RaftProtocol>(level, operated); }, options);
 }

@@ -281,6 +281,31 @@ BOOST_AUTO_TEST_CASE(a_leader_whose_disk_hangs_leads_no_more_after_two_election_
   BOOST_TEST((group.raft(next).leads()));
 }
 
+BOOST_AUTO_TEST_CASE(disks_that_take_50_ms_a_sync_start_no_election) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  for (int i = 0; i < 100; ++i) {
+    for (std::uint32_t node = 1; node <= 3; ++node) {
+      group.hang_disk(node);
+    }
+    const RequestId put = group.put(1 + static_cast<std::uint32_t>(i) % 3, "k", std::to_string(i));
+    for (int sync = 0; sync < 3; ++sync) {  // one at a time, each node's after 50 ms
+      group.run(milliseconds{50});
+      for (std::uint32_t node = 1; node <= 3; ++node) {
+        group.mend_disk(node);
+        group.hang_disk(node);
+      }
+    }
+    for (std::uint32_t node = 1; node <= 3; ++node) {
+      group.mend_disk(node);
+    }
+    group.settle();
+    BOOST_TEST(group.is(put, Status::ok));
+  }
+  BOOST_TEST(group.raft(1).leads());
+  BOOST_TEST((group.raft(1).term() == Term{1}));
+}
+
 BOOST_AUTO_TEST_CASE(one_whose_disk_hangs_never_asks_for_votes) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));
