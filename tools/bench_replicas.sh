@@ -326,7 +326,7 @@ need_replica_programs() {
     [ -x "$bin/$program" ] || die "build/bin/$program is missing: run make"
   done
   command -v etcd >/dev/null || die "etcd is missing: run tools/setup.sh bench"
-  etcd --version | head -n 1
+  etcd --version | sed -n 1p
 }
 
 # built PHASE…: those of them whose server is there
