@@ -548,7 +548,7 @@ void Proposer::note_role(Level level, const char* event, const char* why, Post& 
     fields.add("promises", std::popcount(promised_))
         .add("of", members_.size())
         .add("chosen", chosen_.value)
-        .add("adopted", adopted_end_ - chosen_);
+        .add("adopted", adopted_end_ > chosen_ ? adopted_end_ - chosen_ : 0);
   }
   if (*why != '\0') {
     fields.add("why", why);

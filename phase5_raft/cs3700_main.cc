@@ -115,11 +115,12 @@ int run(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && (arguments[0] == "--help" || arguments[0] == "-h")) {
     std::printf(
         "cs3700_replica UDP_PORT ID OTHER_ID...\n"
-        "A replica of a key-value store, by Raft, in the CS3700 simulator's world.\n");
+        "A replica of a key-value store, by Raft, in the CS3700 simulator's world.\n"
+        "  --help, --version\n");
     return 0;
   }
   if (arguments.size() == 1 && arguments[0] == "--version") {
-    std::printf("%s\n", QUINTET_VERSION);
+    std::printf("quintet %s (cs3700_replica)\n", QUINTET_VERSION);
     return 0;
   }
   for (const std::string& each : arguments) {
