@@ -377,7 +377,7 @@ print_replicas() {
 
 # kill_leader SYSTEM: until the first write of another, in ms
 kill_leader() {
-  local system=$1 leader tries victim
+  local system=$1 leader tries victim json=
   start_cluster "$system"
   for ((tries = 0; tries < 50; tries++)); do
     leader=$(leader_of_cluster)
@@ -387,9 +387,13 @@ kill_leader() {
   [ -n "$leader" ] || die "nobody leads $system"
   victim=${cluster_pids[leader]}
   unset "cluster_ports[leader]"
-  "$bin/bench_first_write" "$(targets)" --dialect "$cluster_dialect" --kill "$victim" |
-    field first_write_ms >>"$work/$system.failover"
-  wait "$victim" 2>/dev/null || true  # else the shell tells of it when it next waits
+  {  # the shell would tell of the one that was killed
+    json=$("$bin/bench_first_write" "$(targets)" --dialect "$cluster_dialect" --kill "$victim" \
+      2>"$work/first_write.err")
+    wait "$victim"
+  } 2>/dev/null || true
+  [ -n "$json" ] || die "no write after a failure of $system: $(cat "$work/first_write.err")"
+  field first_write_ms <<<"$json" >>"$work/$system.failover"
   stop_cluster
 }
 
