@@ -61,6 +61,8 @@ class RaftLife final : private StateImages {
 
   const Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
+  /// Its state is not the leader's: it serves no more.
+  bool diverged() const { return diverged_; }
   std::uint64_t checksum() const { return machine_->checksum(); }
 
  private:

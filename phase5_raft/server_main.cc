@@ -59,10 +59,10 @@ std::vector<host::ReplicaGauge> gauges() {
   };
 }
 
-/// A write could succeed: somebody leads.
+/// A write could succeed: somebody leads, and this replica's state is the leader's.
 bool serving(const Replica& replica) {
   const RaftLife* life = life_of(replica);
-  return life != nullptr && life->raft().leader().value != 0;
+  return life != nullptr && life->raft().leader().value != 0 && !life->diverged();
 }
 
 }  // namespace
