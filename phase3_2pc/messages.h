@@ -196,18 +196,37 @@ struct ListMessage {
   }
 };
 
+/// A replica's disk as another one knows it. Each disk draws a number when it is first used, so
+/// that a replica whose disk was lost and that starts on an empty one is told from a new replica.
+struct KnownDisk {
+  NodeId node;
+  std::uint64_t disk = 0;
+
+  bool operator==(const KnownDisk&) const = default;
+  static void fields(auto& self, auto& visit) {
+    visit("node", self.node.value);
+    visit("disk", self.disk);
+  }
+};
+
 /// Now and then, to everyone: I live, and this is what I hold.
 struct Pulse {
   Header header;
   std::uint64_t applied = 0;   // transactions, in all lives
   std::uint64_t checksum = 0;  // of all that they left
   bool presumes_commit = false;
+  std::uint64_t disk = 0;        // the sender's
+  std::vector<KnownDisk> known;  // all that it has met
+  bool joins = false;            // its disk is new: whom do you know under my number?
 
   static void fields(auto& self, auto& visit) {
     visit("header", self.header);
     visit("applied", self.applied);
     visit("checksum", self.checksum);
     visit("presumes_commit", self.presumes_commit);
+    visit("disk", self.disk);
+    visit("known", self.known);
+    visit("joins", self.joins);
   }
 };
 
@@ -233,6 +252,7 @@ enum class RecordKind : std::uint8_t {
   decided,     // coordinator: Transactions: the commit point, and its own replica's changes
   collecting,  // coordinator that presumes commit: TxnIds that it is about to begin
   ended,       // coordinator: TxnIds that all have acknowledged
+  met,         // KnownDisks: its own at first, and others' when they are first heard of
 };
 
 struct Booted {

@@ -53,6 +53,11 @@ void Outbox::pulse(const Pulse& pulse) {
   gathered_ = true;
 }
 
+void Outbox::pulse_to(NodeId to, const Pulse& pulse) {
+  box(to).pulses.push_back(encode_as(MessageKind::pulse, pulse));
+  gathered_ = true;
+}
+
 void Outbox::tell_self_when_durable(const Durable& durable) {
   to_self_.push_back(encode_as(MessageKind::durable, durable));
   gathered_ = true;
@@ -80,6 +85,9 @@ void Outbox::flush(NodeId self, const Header& header, Effects& out) {
     send_one(peers_[i], MessageKind::prepare, box.prepares, head, true, out);
     send_one(peers_[i], MessageKind::vote, box.votes, head, true, out);
     send_one(peers_[i], MessageKind::ack, box.acks, head, true, out);
+    for (const Bytes& pulse : box.pulses) {
+      out.sends.push_back({peers_[i], pulse, true});
+    }
     for (const Bytes& pulse : pulses_) {
       out.sends.push_back({peers_[i], pulse, true});
     }

@@ -46,6 +46,7 @@ class Outbox {
   void forward(NodeId to, const Forward& forward) { add(list(box(to).forwards), forward); }
   void reply(NodeId to, const ForwardReply& reply) { add(list(box(to).replies), reply); }
   void pulse(const Pulse& pulse);
+  void pulse_to(NodeId to, const Pulse& pulse);
   /// Comes back once everything recorded up to now is on disk.
   void tell_self_when_durable(const Durable& durable);
 
@@ -76,6 +77,7 @@ class Outbox {
     Lists inquiries;
     Lists forwards;
     Lists replies;
+    std::vector<Bytes> pulses;
   };
 
   template <typename Item>

@@ -48,6 +48,11 @@ std::vector<host::ReplicaGauge> gauges() {
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.coordinator().silent().size());
             }),
+      gauge("lost_disk", "1 if others know another disk of this replica: it takes no part.",
+            [](const TwoPhaseReplica& replica) {
+              return replica.membership().standing() == two_phase::Membership::Standing::lost ? 1.0
+                                                                                              : 0.0;
+            }),
       gauge("applied", "Transactions applied, in all lives.",
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.participant().state().applied());
@@ -62,7 +67,8 @@ std::vector<host::ReplicaGauge> gauges() {
 /// An update needs every replica.
 bool can_serve(const Replica& replica) {
   const TwoPhaseReplica& mine = the(replica);
-  return mine.coordinator_lives() && mine.participant_lives() &&
+  return mine.membership().standing() == two_phase::Membership::Standing::member &&
+         mine.coordinator_lives() && mine.participant_lives() &&
          mine.coordinator().silent().empty();
 }
 

@@ -4,6 +4,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/random.h"
 #include "phase3_2pc/notes.h"
 
 namespace kv::two_phase {
@@ -27,11 +28,13 @@ TwoPhaseReplica::TwoPhaseReplica(NodeId self, std::vector<NodeId> members, TwoPh
       outbox_(without(members_, self)),
       participant_(self, options_, outbox_),
       coordinator_(self, options_, participant_, outbox_),
-      forwards_(options_, outbox_) {
+      forwards_(options_, outbox_),
+      membership_(self, Random{options_.seed}.next(), outbox_) {
   check(members_.size() <= members_max && std::ranges::find(members_, self) != members_.end());
 }
 
 void TwoPhaseReplica::start(Instant now, Effects& out) {
+  membership_.start();
   participant_.start(now);
   coordinator_.start(now);
   pulse_at_ = now;
@@ -46,6 +49,15 @@ NodeId TwoPhaseReplica::home_of(std::string_view key) const {
 
 void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
   participant_.catch_up(now, out);
+  if (!takes_part()) {
+    const bool lost = membership_.standing() == Membership::Standing::lost;
+    out.answers.push_back(
+        {id,
+         {Status::unavailable,
+          {},
+          lost ? "this replica has lost its disk" : "not every replica has been heard of yet"}});
+    return;
+  }
   if (changes_something(command.verb)) {
     return update(now, id, command, out);
   }
@@ -105,6 +117,9 @@ void TwoPhaseReplica::each(Instant, NodeId from, ByteView body, OnItem on_item) 
 
 void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView body,
                             Effects& out) {
+  if (!takes_part() && kind != MessageKind::pulse) {
+    return;  // as if it were not there
+  }
   switch (kind) {
     case MessageKind::prepare:
       return each<Transaction>(now, from, body, [&](const Header&, Transaction& transaction) {
@@ -179,8 +194,12 @@ void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Eff
 /// If two have applied equally many, and this one has promised nothing that is undecided, it has
 /// applied all that the other has: then both have applied the same, and must hold the same.
 void TwoPhaseReplica::on_pulse(NodeId from, const Pulse& pulse, Effects& out) {
+  judge_disks(from, pulse, out);
+  if (membership_.is_stranger(from, pulse.disk)) {
+    return;
+  }
   on_header(from, pulse.header);
-  if (!alive_.participant) {
+  if (!alive_.participant || !takes_part()) {
     return;
   }
   const CommittedState& state = participant_.state();
@@ -195,6 +214,35 @@ void TwoPhaseReplica::on_pulse(NodeId from, const Pulse& pulse, Effects& out) {
     note(out, options_.note_level, Level::error, coordinator_role, "presumptions_differ",
          [&](wire::LogFields& fields) { fields.add("from", from.value); });
   }
+}
+
+/// A disk that was lost is told of by whoever notices it: the one that has it now, and the others.
+void TwoPhaseReplica::judge_disks(NodeId from, const Pulse& pulse, Effects& out) {
+  const Membership::Standing before = membership_.standing();
+  membership_.on_pulse(from, pulse);
+  const bool lost =
+      membership_.standing() == Membership::Standing::lost && membership_.standing() != before;
+  if (lost || membership_.is_stranger(from, pulse.disk)) {
+    note(out, options_.note_level, Level::error, participant_role, "disk_lost",
+         [&](wire::LogFields& fields) {
+           fields.add("of", lost ? self_.value : from.value).add("from", from.value);
+         });
+  }
+  if (pulse.joins) {
+    Pulse mine = this->pulse();
+    mine.joins = false;  // an answer is not answered
+    outbox_.pulse_to(from, mine);
+  }
+}
+
+Pulse TwoPhaseReplica::pulse() const {
+  return {.header = header(),
+          .applied = participant_.state().applied(),
+          .checksum = participant_.state().checksum(),
+          .presumes_commit = options_.presumed == Presumed::commit,
+          .disk = membership_.disk(),
+          .known = membership_.known(),
+          .joins = membership_.standing() == Membership::Standing::joins};
 }
 
 void TwoPhaseReplica::note_malformed(NodeId from, Effects& out) const {
@@ -219,11 +267,8 @@ void TwoPhaseReplica::flush(Instant now, Effects& out) {
     coordinator_.flush(now, out);
   }
   if (now >= pulse_at_) {
-    pulse_at_ = now + options_.pulse_every;
-    outbox_.pulse({.header = header(),
-                   .applied = participant_.state().applied(),
-                   .checksum = participant_.state().checksum(),
-                   .presumes_commit = options_.presumed == Presumed::commit});
+    pulse_at_ = now + (takes_part() ? options_.pulse_every : options_.join_pulse_every);
+    outbox_.pulse(pulse());
   }
   if (!outbox_.empty()) {
     outbox_.flush(self_, header(), out);
@@ -256,6 +301,14 @@ void TwoPhaseReplica::recover_record(ByteView record, std::optional<Part> only) 
   check(!record.empty());
   const auto kind = static_cast<RecordKind>(record.front());
   record.remove_prefix(1);
+  if (kind == RecordKind::met) {
+    const auto met = wire::decode<ListRecord<KnownDisk>>(record);
+    check(met.has_value());
+    for (const KnownDisk& known : met->items) {
+      membership_.recover(known);
+    }
+    return;
+  }
   if (only != Part::participant) {
     coordinator_.recover(kind, record);
   }
@@ -267,10 +320,12 @@ void TwoPhaseReplica::recover_record(ByteView record, std::optional<Part> only) 
 struct TwoPhaseReplica::Head {
   std::string coordinator;
   std::string participant;
+  std::vector<KnownDisk> known;
 
   static void fields(auto& self, auto& visit) {
     visit("coordinator", self.coordinator);
     visit("participant", self.participant);
+    visit("known", self.known);
   }
 };
 
@@ -280,6 +335,7 @@ bool TwoPhaseReplica::begin_snapshot() {
     return false;
   }
   Head head;
+  head.known = membership_.known();
   coordinator_.encode_head(head.coordinator);
   participant_.begin_snapshot(head.participant);
   head_out_ = wire::encode(head);
@@ -326,6 +382,9 @@ void TwoPhaseReplica::restore_piece(ByteView piece, std::optional<Part> only) {
   if (!head_in_.empty()) {  // it is complete: something else has come
     const auto head = wire::decode<Head>(std::exchange(head_in_, {}));
     check(head.has_value());
+    for (const KnownDisk& known : head->known) {
+      membership_.recover(known);
+    }
     check(only == Part::participant || coordinator_.restore_head(head->coordinator));
     check(only == Part::coordinator || participant_.restore_head(head->participant));
   }

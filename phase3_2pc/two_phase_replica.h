@@ -20,6 +20,7 @@
 #include "common/kv/roles.h"
 #include "phase3_2pc/coordinator.h"
 #include "phase3_2pc/forwards.h"
+#include "phase3_2pc/membership.h"
 #include "phase3_2pc/messages.h"
 #include "phase3_2pc/options.h"
 #include "phase3_2pc/outbox.h"
@@ -56,6 +57,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
 
   const Participant& participant() const { return participant_; }
   const Coordinator& coordinator() const { return coordinator_; }
+  const Membership& membership() const { return membership_; }
   NodeId home_of(std::string_view key) const;
   bool participant_lives() const { return alive_.participant; }
   bool coordinator_lives() const { return alive_.coordinator; }
@@ -80,6 +82,9 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out);
   void on_pulse(NodeId from, const Pulse& pulse, Effects& out);
   void update(Instant now, RequestId id, const Command& command, Effects& out);
+  void judge_disks(NodeId from, const Pulse& pulse, Effects& out);
+  Pulse pulse() const;
+  bool takes_part() const { return membership_.standing() == Membership::Standing::member; }
   void flush(Instant now, Effects& out);
   Header header() const;
   void note_malformed(NodeId from, Effects& out) const;
@@ -91,6 +96,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   Participant participant_;
   Coordinator coordinator_;
   Forwards forwards_;
+  Membership membership_;
   Alive alive_;
   Instant pulse_at_ = never;
 

@@ -35,6 +35,7 @@ class Cluster {
 
   void start(NodeId id) {
     Node& node = nodes_[id];
+    ++options_.seed;  // each life has its own
     node.replica = std::make_unique<TwoPhaseReplica>(id, ids_, options_);
     for (const Bytes& piece : node.pieces) {
       node.replica->restore(piece);
@@ -47,6 +48,7 @@ class Cluster {
     take(id, out);
   }
   void crash(NodeId id) { nodes_[id].replica.reset(); }
+  void wipe(NodeId id) { nodes_[id] = {}; }
   TwoPhaseReplica& at(std::uint32_t id) { return *nodes_[{id}].replica; }
   Node& node(std::uint32_t id) { return nodes_[{id}]; }
 

@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(an_abort_costs_its_coordinator_no_record_and_wants_no_acks)
   const std::string key = cluster.key_of_home(1);
   cluster.crash({3});
   const RequestId request = cluster.ask(1, put(key, "v"));
-  cluster.pass(std::chrono::seconds{1});
+  cluster.pass(std::chrono::seconds{2});
   BOOST_TEST((cluster.answers[request].status == Status::aborted));
   for (const auto& [node, kind] : cluster.log) {
     BOOST_TEST((node != NodeId{1}));

@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(while_a_replica_is_down_updates_end_and_reads_go_on) {
   cluster.told(1, put(key, "v"));
   cluster.crash({3});
   const RequestId first = cluster.ask(1, put(key, "w"));
-  cluster.pass(seconds{1});
+  cluster.pass(seconds{2});
   BOOST_TEST((cluster.answers[first].status == Status::aborted));
   BOOST_TEST((cluster.told(1, put(key, "x")).status == Status::unavailable));  // at once
   BOOST_TEST(cluster.told(1, get(key)).value == "v");
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(a_home_that_is_down_leaves_the_outcome_unknown_and_nothing_
   const std::string key = cluster.key_of_home(3);
   cluster.crash({3});
   const RequestId request = cluster.ask(1, put(key, "v"));
-  cluster.pass(seconds{4});
+  cluster.pass(seconds{5});
   BOOST_TEST((cluster.answers[request].status == Status::unknown));
 }
 
@@ -257,6 +257,53 @@ BOOST_AUTO_TEST_CASE(a_replica_that_holds_something_else_is_found_out_before_it_
   BOOST_TEST((reply.status == Status::unavailable));
   BOOST_TEST(reply.why == "the replicas hold different values");
   BOOST_TEST(cluster.told(2, get(key)).value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "v"));
+  cluster.wipe({3});
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
+  const Reply reply = cluster.told(3, get(key));  // not NOT_FOUND
+  BOOST_TEST((reply.status == Status::unavailable));
+  BOOST_TEST(reply.why == "this replica has lost its disk");
+  const RequestId update = cluster.ask(1, put(key, "w"));
+  cluster.pass(seconds{2});
+  BOOST_TEST((cluster.answers[update].status == Status::aborted));
+  BOOST_TEST(cluster.told(2, get(key)).value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_stays_known_through_restarts_and_snapshots) {
+  Cluster cluster{3};
+  cluster.told(1, put("k", "v"));
+  BOOST_TEST(cluster.snapshot(1));
+  BOOST_TEST(cluster.snapshot(2));
+  for (std::uint32_t i = 1; i <= 2; ++i) {
+    cluster.crash({i});
+    cluster.start({i});
+  }
+  cluster.wipe({3});
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.at(1).membership().standing() == Membership::Standing::member));
+  BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_replica_takes_no_part_before_it_has_heard_of_all_the_others) {
+  Cluster cluster{3};
+  cluster.wipe({1});
+  cluster.wipe({2});
+  cluster.wipe({3});
+  cluster.start({1});
+  cluster.start({2});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(1, get("k")).status == Status::unavailable));
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(1, put("k", "v")).status == Status::ok));
 }
 
 BOOST_AUTO_TEST_CASE(one_replica_alone_needs_nobody) {
