@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::string_view coordinator_role = "coordinator";
 constexpr std::string_view participant_role = "participant";
+constexpr std::size_t early_requests_max = 1024;
 constexpr std::size_t piece_body_bytes_max = snapshot_piece_bytes_max - 16;
 
 std::vector<NodeId> without(std::vector<NodeId> members, NodeId self) {
@@ -50,12 +51,12 @@ NodeId TwoPhaseReplica::home_of(std::string_view key) const {
 void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
   participant_.catch_up(now, out);
   if (!takes_part()) {
-    const bool lost = membership_.standing() == Membership::Standing::lost;
-    out.answers.push_back(
-        {id,
-         {Status::unavailable,
-          {},
-          lost ? "this replica has lost its disk" : "not every replica has been heard of yet"}});
+    const bool waits = membership_.standing() == Membership::Standing::joins;
+    if (waits && early_.size() < early_requests_max) {
+      early_.push_back({now + options_.request_patience, id, command});
+    } else {
+      refuse_early(id, out);
+    }
     return;
   }
   if (changes_something(command.verb)) {
@@ -66,6 +67,29 @@ void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command,
     return;
   }
   participant_.read(now, id, command, out);
+}
+
+void TwoPhaseReplica::refuse_early(RequestId id, Effects& out) const {
+  const bool lost = membership_.standing() == Membership::Standing::lost;
+  out.answers.push_back(
+      {id,
+       {Status::unavailable,
+        {},
+        lost ? "this replica has lost its disk" : "not every replica has been heard of yet"}});
+}
+
+/// What came before this replica took part: now it does, never will, or has not in time.
+void TwoPhaseReplica::see_to_early(Instant now, Effects& out) {
+  const bool joins = membership_.standing() == Membership::Standing::joins;
+  while (!early_.empty() && (!joins || early_.front().deadline <= now)) {
+    const Early early = std::move(early_.front());
+    early_.pop_front();
+    if (takes_part()) {
+      request(now, early.id, early.command, out);
+    } else {
+      refuse_early(early.id, out);
+    }
+  }
 }
 
 void TwoPhaseReplica::update(Instant now, RequestId id, const Command& command, Effects& out) {
@@ -254,6 +278,7 @@ void TwoPhaseReplica::note_malformed(NodeId from, Effects& out) const {
 
 void TwoPhaseReplica::tick(Instant now, Effects& out) {
   participant_.catch_up(now, out);
+  see_to_early(now, out);
   participant_.tick(now, out);
   forwards_.tick(now, out);
   if (alive_.coordinator) {
@@ -284,10 +309,12 @@ Header TwoPhaseReplica::header() const {
 }
 
 Instant TwoPhaseReplica::wake_at() const {
-  if (!outbox_.empty()) {
+  const bool joins = membership_.standing() == Membership::Standing::joins;
+  if (!outbox_.empty() || (!early_.empty() && !joins)) {
     return Instant{};
   }
-  const Instant at = std::min({pulse_at_, participant_.wake_at(), forwards_.wake_at()});
+  const Instant early = early_.empty() ? never : early_.front().deadline;
+  const Instant at = std::min({early, pulse_at_, participant_.wake_at(), forwards_.wake_at()});
   return alive_.coordinator ? std::min(at, coordinator_.wake_at()) : at;
 }
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -71,6 +72,11 @@ class TwoPhaseReplica final : public Replica, public Roles {
     bool coordinator = true;
     bool participant = true;
   };
+  struct Early {  // a request that came before this replica took part
+    Instant deadline;
+    RequestId id;
+    Command command;
+  };
   struct Head;
 
   void restore_piece(ByteView piece, std::optional<Part> only);
@@ -82,6 +88,8 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out);
   void on_pulse(NodeId from, const Pulse& pulse, Effects& out);
   void update(Instant now, RequestId id, const Command& command, Effects& out);
+  void refuse_early(RequestId id, Effects& out) const;
+  void see_to_early(Instant now, Effects& out);
   void judge_disks(NodeId from, const Pulse& pulse, Effects& out);
   Pulse pulse() const;
   bool takes_part() const { return membership_.standing() == Membership::Standing::member; }
@@ -98,6 +106,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   Forwards forwards_;
   Membership membership_;
   Alive alive_;
+  std::deque<Early> early_;
   Instant pulse_at_ = never;
 
   // A snapshot on its way in (the head comes in parts) or out.
