@@ -13,8 +13,8 @@ MODE_FLAGS_release := -O2
 # At -O3 g++ 12 sees overlaps in std::string that are none (-Wrestrict, GCC bug 105651).
 HOT_FLAGS_release := -O3 -Wno-restrict
 # GCC documents that sanitizers bring false -Wmaybe-uninitialized findings (std::regex has one).
-MODE_FLAGS_asan := -O1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-MODE_FLAGS_tsan := -O1 -Wno-maybe-uninitialized -fsanitize=thread -Wno-tsan
+MODE_FLAGS_asan := -O1 -g1 -Wno-maybe-uninitialized -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+MODE_FLAGS_tsan := -O1 -g1 -Wno-maybe-uninitialized -fsanitize=thread -Wno-tsan
 ifeq ($(MODE_FLAGS_$(MODE)),)
 $(error MODE=$(MODE) is unknown: take release, asan or tsan)
 endif
@@ -72,6 +72,14 @@ BINARIES := $(foreach p,$(PROGRAMS),$(BUILD)/bin/$(call program_name,$p))
 LIBRARY_SOURCES := $(foreach l,$(LIBRARIES),$(filter-out %_main.cc,$(wildcard $l/*.cc)))
 MAIN_SOURCES := $(foreach p,$(PROGRAMS),$(call program_main,$p))
 TEST_SOURCES := $(sort tests/main.cc $(shell find tests -name '*_test.cc' -o -name 'test_*.cc'))
+# Under TSan only what has threads: the rest has nothing to race with, and is many times slower so.
+ifeq ($(MODE),tsan)
+TEST_SOURCES := $(filter tests/main.cc tests/common/client/% tests/common/host/% tests/phase1_sockets/% \
+  tests/common/kv/sharded_store_test.cc tests/phase2_rpc/% tests/tools/bench_command_test.cc \
+  tests/tools/fault_proxy_test.cc tests/tools/load_%_test.cc,$(TEST_SOURCES)) \
+  $(foreach s,$(TEST_SOURCES),$(if $(filter test_%,$(notdir $s)),$s))
+TEST_SOURCES := $(sort $(TEST_SOURCES))
+endif
 FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.cc)
 SOURCES := $(LIBRARY_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES)
 
@@ -127,8 +135,18 @@ $(BUILD)/bin/tests: $(TEST_OBJECTS) $(ARCHIVES)
 	  -lboost_unit_test_framework $(SYSTEM_LIBRARIES)
 # Boost.Test's macros take three times as long to compile when optimized, and what the tests
 # measure lies in the libraries.
-$(BUILD)/obj/tests/%.o: CPPFLAGS += -DBOOST_TEST_DYN_LINK
-$(BUILD)/obj/tests/%.o: CXXFLAGS += -O0 -g1
+$(BUILD)/obj/tests/%: CPPFLAGS += -DBOOST_TEST_DYN_LINK
+$(BUILD)/obj/tests/%: CXXFLAGS += -O0 -g1
+# And a third of what is left goes into their header: it is compiled once, but for main.cc, where it
+# makes main().
+CASE_OBJECTS := $(filter-out $(BUILD)/obj/tests/main.o,$(TEST_OBJECTS))
+$(CASE_OBJECTS): CXXFLAGS += -include $(BUILD)/obj/tests/boost_test.h
+$(CASE_OBJECTS): $(BUILD)/obj/tests/boost_test.h.gch
+$(BUILD)/obj/tests/boost_test.h.gch: Makefile
+	@mkdir -p $(@D)
+	@echo "compile $(@:.gch=)"
+	@echo '#include <boost/test/unit_test.hpp>' > $(@:.gch=)
+	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -x c++-header -o $@ $(@:.gch=)
 
 $(foreach l,common/kv common/wire phase1_sockets,$(BUILD)/obj/$l/%.o): CXXFLAGS += $(HOT_FLAGS_$(MODE))
 
