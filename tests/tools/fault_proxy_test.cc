@@ -97,8 +97,11 @@ void say(const Descriptor& socket, std::string_view text) {
 /// `bytes` of what comes; less at an end.
 std::string hear(const Descriptor& socket, std::size_t bytes) {
   std::string text(bytes, '\0');
-  const ssize_t got = ::recv(socket.number(), text.data(), bytes, MSG_WAITALL);
-  text.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  std::size_t heard = 0;
+  for (ssize_t got = 1; got > 0 && heard < bytes; heard += static_cast<std::size_t>(got)) {
+    got = std::max<ssize_t>(::recv(socket.number(), &text[heard], bytes - heard, 0), 0);
+  }
+  text.resize(heard);
   return text;
 }
 
