@@ -100,8 +100,8 @@ BOOST_AUTO_TEST_CASE(a_client_of_another_authority_is_refused) {
   World world{certificates.signed_by("ours", "server")};
   TlsFiles stranger = certificates.signed_by("theirs", "stranger");
   stranger.authority = ours;  // it would believe the server
-  BOOST_TEST(!world.ask_with(stranger, 200ms).answer);
-  BOOST_TEST(world.server_said.wait_for("why=\"TLS: ").find("verify failed") != std::string::npos);
+  BOOST_TEST(!world.ask_with(stranger, 1s).answer);
+  BOOST_TEST(world.server_said.wait_for("verify failed").find("why=\"TLS: ") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_of_another_authority_is_refused_by_its_client) {
@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(a_server_of_another_authority_is_refused_by_its_client) {
   certificates.authority("ours");
   certificates.authority("theirs");
   World world{certificates.signed_by("theirs", "impostor")};
-  const auto answered = world.ask_with(certificates.signed_by("ours", "client"), 200ms);
+  const auto answered = world.ask_with(certificates.signed_by("ours", "client"), 1s);
   BOOST_TEST(!answered.answer);
   BOOST_TEST(answered.result.why.find("verify failed") != std::string::npos);
 }
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(tls_to_a_port_of_plain_text_is_refused) {
   Certificates certificates;
   certificates.authority("ours");
   World world{TlsFiles{}};
-  const auto answered = world.ask_with(certificates.signed_by("ours", "client"), 200ms);
+  const auto answered = world.ask_with(certificates.signed_by("ours", "client"), 1s);
   BOOST_TEST(!answered.answer);
   BOOST_TEST(world.server_said.wait_for("event=rpc_dropped") != "");
 }
