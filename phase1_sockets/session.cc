@@ -183,6 +183,7 @@ void Session::park(const Command& command, Instant now) {
   }
   waiting.at = now;
   submitting_ = nullptr;
+  changing_ = command.verb == Verb::ping ? changing_ : changes_something(command.verb);
   ++unanswered_;
   ++next_number_;
 }

@@ -34,7 +34,8 @@ class Session {
   enum class State : std::uint8_t {
     hungry,    // every whole request is submitted; more bytes are welcome
     paused,    // the owner did not want to go on; feed() again, with or without bytes
-    full,      // in_flight_max requests wait; feed() again after an answer
+    full,      // in_flight_max requests wait, or the next must not overtake them; feed() again
+               // after an answer
     finished,  // no more will be read: close once quiet() and the output is sent
   };
   enum class Ending : std::uint8_t { none, exit, oversized, input_ended };
@@ -103,6 +104,21 @@ class Session {
   void parse(ByteView text, wire::LineRequest& scratch) const;
   void refuse(const wire::LineRequest& request, Bytes& out);
   void answer_at_once(Bytes&& answer, Bytes& out);
+  /// A client that pipelines reads what it has written: a read waits until this conversation's
+  /// changes before it are answered, and a change until its reads are. Reads do not wait for reads,
+  /// nor changes for changes.
+  bool must_wait(const wire::LineRequest& request) const {
+    using Kind = wire::LineRequest::Kind;
+    if (unanswered_ == 0 || (request.kind != Kind::command && request.kind != Kind::exec)) {
+      return false;
+    }
+    const Verb verb = request.kind == Kind::exec ? Verb::batch : request.command.verb;
+    return verb != Verb::ping && changes_something(verb) != changing_;
+  }
+  void put_back(ByteView unread) {
+    unread_ = unread;
+    scanned_ = 0;
+  }
   enum class Turn : std::uint8_t { submit, answered, refused };
   /// What becomes of a request of a batch, or while one is open: it is answered here, or `request`
   /// is to be submitted.
@@ -135,6 +151,7 @@ class Session {
   std::vector<Waiting> waiting_;  // consecutive numbers, the last is next_number_ - 1
   std::size_t waiting_begin_ = 0;
   std::size_t unanswered_ = 0;
+  bool changing_ = false;  // what is unanswered are changes, and not reads
   std::uint64_t next_number_ = 1;
   const Command* submitting_ = nullptr;  // the command of next_number_, while submit() runs
   Instant submitted_at_{};
@@ -178,6 +195,7 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owne
     state = State::paused;
     return false;
   }
+  const ByteView unread_before = unread_;
   ByteView text;
   const Cut cut_as = cut(text);
   if (cut_as == Cut::partial) {
@@ -194,6 +212,11 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owne
   if (scratch.kind == wire::LineRequest::Kind::exit) {
     finish(Ending::exit);
     return true;
+  }
+  if (must_wait(scratch)) {
+    put_back(unread_before);
+    state = State::full;
+    return false;
   }
   const bool plain = scratch.kind == wire::LineRequest::Kind::command && batch_ == nullptr;
   switch (plain ? Turn::submit : take_part(scratch, out)) {

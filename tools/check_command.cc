@@ -3,8 +3,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <system_error>
 
 #include "common/host/flags.h"
 #include "common/sim/history.h"
@@ -19,9 +21,13 @@ constexpr int exit_cannot_tell = 2;
 bool read_file(const std::string& path, std::vector<sim::Operation>& history, std::string& error) {
   errno = 0;
   std::ifstream file{path, std::ios::binary};
-  const std::string text{std::istreambuf_iterator<char>{file}, {}};
+  std::error_code unknown;
+  const bool folder = std::filesystem::is_directory(path, unknown);
+  const std::string text = folder ? "" : std::string{std::istreambuf_iterator<char>{file}, {}};
   std::string why;
-  if (!file || file.bad()) {
+  if (folder) {
+    why = "is a folder: name the history in it";
+  } else if (!file || file.bad()) {
     why = errno != 0 ? std::strerror(errno) : "cannot be read";
   } else if (sim::read_history(text, history, why)) {
     return true;
@@ -44,6 +50,10 @@ int check_files(const std::vector<std::string>& files, const sim::CheckLimits& l
     if (!read_file(path, history, error)) {
       return exit_cannot_tell;
     }
+  }
+  if (history.empty()) {
+    output += "cannot tell: there are no operations\n";
+    return exit_cannot_tell;
   }
   const sim::CheckResult result = sim::check_history(history, limits);
   switch (result.verdict) {

@@ -29,9 +29,7 @@ class DigestWriter {
  private:
   template <typename T>
   requires std::integral<T> || std::is_enum_v<T>
-  void write(T value) {
-    write_fixed(out_, static_cast<std::uint64_t>(value));
-  }
+  void write(T value) { write_fixed(out_, static_cast<std::uint64_t>(value)); }
 
   template <typename Clock, typename Step>
   void write(std::chrono::time_point<Clock, Step> value) {

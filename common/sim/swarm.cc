@@ -13,6 +13,9 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr Duration first_fault_at = milliseconds{50};
+/// Until a cluster has met for the first time, one that lost its disk cannot be told from one that
+/// is new, and Paxos then waits for a person: seed 1651.
+constexpr Duration wiped_at_least = milliseconds{2500};
 constexpr std::uint32_t operations_drawn_max = 4000;
 constexpr std::uint32_t faults_drawn_max = 12;
 
@@ -198,6 +201,9 @@ void Swarm::draw_crash(Fault& fault) {
     fault.point = CrashPoint::now;
     fault.damage =
         protocol_.survives_wiped_disk && random_.chance(0.5) ? DiskDamage::wiped : DiskDamage::rot;
+    if (fault.damage == DiskDamage::wiped) {
+      fault.at = std::max(fault.at, wiped_at_least);
+    }
   }
 }
 

@@ -115,13 +115,13 @@ BOOST_AUTO_TEST_CASE(the_first_byte_decides_the_dialect_for_good) {
 BOOST_AUTO_TEST_CASE(answers_that_come_late_and_out_of_order_leave_in_order) {
   Conversation talk;
   talk.answers_at_once = false;
-  talk.feed("GET a\n@c.2 GET b\nPUT c 1\nGET d\n");
+  talk.feed("GET a\n@c.2 GET b\nGET c\nGET d\n");
   BOOST_TEST(talk.session.unanswered() == 4U);
   talk.answer(3);
   talk.answer(2);
   BOOST_TEST(talk.out.empty());
   talk.answer(1);
-  BOOST_TEST(talk.take_output() == "VALUE a\n@c.2 VALUE b\nOK\n");
+  BOOST_TEST(talk.take_output() == "VALUE a\n@c.2 VALUE b\nVALUE c\n");
   BOOST_TEST(!talk.session.quiet());
   talk.answer(4);
   BOOST_TEST(talk.take_output() == "VALUE d\n");
@@ -340,6 +340,25 @@ BOOST_AUTO_TEST_CASE(any_bytes_in_any_pieces_are_answered_or_end_the_session) {
     BOOST_REQUIRE((talk.feed({}) == Session::State::finished));
     BOOST_REQUIRE(talk.session.quiet());
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_read_does_not_overtake_a_change_of_its_own_conversation) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  BOOST_TEST(
+      (talk.feed("PUT a 1\nPUT b 1\nPING\nGET a\nGET b\nDELETE a\n") == Session::State::full));
+  BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{1, 2, 3}));
+  talk.answer(1);
+  talk.answer(2);
+  BOOST_TEST((talk.feed({}) == Session::State::full));  // the ping may be anything
+  talk.answer(3);
+  BOOST_TEST((talk.feed({}) == Session::State::full));
+  BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{1, 2, 3, 4, 5}));
+  talk.answer(5);
+  talk.answer(4);
+  BOOST_TEST((talk.feed({}) == Session::State::hungry));
+  talk.answer(6);
+  BOOST_TEST(talk.out == "OK\nOK\nOK\nVALUE a\nVALUE b\nOK\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
