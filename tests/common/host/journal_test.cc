@@ -133,17 +133,16 @@ BOOST_AUTO_TEST_CASE(what_is_handed_over_while_a_sync_runs_shares_the_next_one) 
   MemoryDisk disk;
   Opened life;
   BOOST_REQUIRE(life.open(disk, 0, 64 * 1024));
-  life.progress.wait_until([&] { return disk.bytes_used() == 2 * 64 * 1024; });
   life.append_durably({"first"});
   disk.hold_syncs();
-  const std::uint64_t before = disk.syncs();
+  const std::uint64_t before = life.journal->syncs();  // the disk's would count the next segment's
   for (int i = 0; i < 50; ++i) {
     life.append({"x"});
   }
   BOOST_TEST(life.journal->durable_records() == 1U);
   disk.release_syncs();
   life.wait_durable();
-  BOOST_TEST(disk.syncs() - before <= 2U);
+  BOOST_TEST(life.journal->syncs() - before <= 2U);
 }
 
 BOOST_AUTO_TEST_CASE(nothing_is_called_durable_before_its_sync) {
