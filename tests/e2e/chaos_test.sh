@@ -9,17 +9,6 @@ seconds=${1:-6}
 seed=${2:-$((RANDOM % 10000 + 1))}
 quintet=$bin/quintet
 names=("" "" "" phase3_2pc phase4_paxos phase5_raft)
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
-
-cluster_pid=
-end_cluster() {
-  if [ -n "$cluster_pid" ]; then
-    kill -KILL "$cluster_pid" 2>/dev/null
-    wait "$cluster_pid" 2>/dev/null
-  fi
-  cleanup
-}
-trap end_cluster EXIT
 
 # between LEAST MOST: a number drawn from the seed
 between() { echo $(($1 + RANDOM % ($2 - $1 + 1))); }

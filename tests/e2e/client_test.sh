@@ -11,7 +11,6 @@ client() {
   status=$?
 }
 count() { grep -c -- "$1" "$2"; }
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 prompt='Enter command (PUT key value / GET key / DELETE key / EXIT): '
 
 for program in tcp_client udp_client; do

@@ -4,7 +4,6 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 quintet=$bin/quintet
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 said() { grep -qe "$1" "$scratch/out" "$scratch/err"; }
 # A process that was killed may for a moment be left to a parent that has not yet asked for it.
 gone() {
@@ -16,16 +15,6 @@ gone() {
   echo "process $1 lives"
   false
 }
-
-cluster_pid=
-end_cluster() {
-  if [ -n "$cluster_pid" ]; then
-    kill -KILL "$cluster_pid" 2>/dev/null
-    wait "$cluster_pid" 2>/dev/null
-  fi
-  cleanup
-}
-trap end_cluster EXIT
 
 # start_cluster DIR FLAGS…: waits for `ready`; leaves $cluster_pid and what it printed in $printed.
 start_cluster() {

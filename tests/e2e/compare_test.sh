@@ -2,7 +2,6 @@
 # `quintet compare` as people call it; what it counts is tested in tests/tools/compare_test.cc.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 quintet=$bin/quintet
 
 capture "$quintet" compare "$scratch/nothing"

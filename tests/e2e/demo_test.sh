@@ -2,7 +2,6 @@
 # tools/demo.sh, as make demo runs it but shorter: every phase that is one process, one fault.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 export QUINTET_LOGS=$scratch/logs QUINTET_DEMO_PHASES='1 2' QUINTET_DEMO_SECONDS=1
 export QUINTET_DEMO_SCENARIO=$scratch/short.scn
 cat >"$QUINTET_DEMO_SCENARIO" <<'END'

@@ -2,7 +2,6 @@
 # deploy.sh and run_client.sh with plain processes. What they ask of a Docker engine is seen with a
 # docker that only writes it down: whether an engine does it, this cannot tell.
 . "$(dirname "$0")/lib.sh"
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 export QUINTET_MODE=process QUINTET_TCP=0 QUINTET_UDP=0
 export QUINTET_STATE="$scratch/state" QUINTET_LOGS="$scratch/logs"
 trap 'deploy/deploy.sh cleanup-only >/dev/null 2>&1; cleanup' EXIT

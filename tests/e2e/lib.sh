@@ -13,15 +13,17 @@ bin=$PWD/build/bin
 scratch=$(mktemp -d)
 status=
 server_pid=
+cluster_pid=  # of a `quintet cluster`
 ready=
 tcp_host='' tcp_port='' udp_host='' udp_port='' http_host='' http_port=''
 patience_s=30  # for whatever should come at once; only a failure waits as long
 
 cleanup() {
-  if [ -n "$server_pid" ]; then
-    kill -KILL "$server_pid" 2>/dev/null
-    wait "$server_pid" 2>/dev/null
-  fi
+  local process
+  for process in $server_pid $cluster_pid; do
+    kill -KILL "$process" 2>/dev/null
+    wait "$process" 2>/dev/null
+  done
   rm -rf "$scratch"
 }
 trap cleanup EXIT
@@ -38,6 +40,10 @@ sentence() {
     sed 's/^/# /' "$scratch/sentence"
   fi
 }
+
+# is ONE OTHER; equals ONE OTHER, for texts of several lines: for sentence, they say what differs.
+is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
+equals() { [ "$1" = "$2" ] || { printf 'got:\n%s\nnot:\n%s\n' "$1" "$2"; false; }; }
 
 # capture COMMAND…: runs it, and leaves $status, $scratch/out and $scratch/err.
 capture() {

@@ -4,18 +4,7 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 quintet=$bin/quintet
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 roles=('' '' '' participant acceptor raft)
-
-cluster_pid=
-end_cluster() {
-  if [ -n "$cluster_pid" ]; then
-    kill -KILL "$cluster_pid" 2>/dev/null
-    wait "$cluster_pid" 2>/dev/null
-  fi
-  cleanup
-}
-trap end_cluster EXIT
 
 # start_cluster PHASE DIR: leaves the replicas' TCP addresses in $targets.
 start_cluster() {

@@ -21,8 +21,6 @@ end() {
 }
 trap end EXIT
 
-equals() { [ "$1" = "$2" ] || { printf 'got:\n%s\nnot:\n%s\n' "$1" "$2"; false; }; }
-
 # A lone replica on the data directory $1.
 start_replica() {
   start_server "$server" --tcp 0 --udp off --rpc 127.0.0.1:0 --http 0 --data "$1"

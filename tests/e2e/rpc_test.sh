@@ -13,7 +13,6 @@ client() {
   status=$?
 }
 count() { grep -c -- "$1" "$2"; }
-is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 page() {
   # shellcheck disable=SC2016,SC2154 # the inner shell expands it; start_server sets it
   timeout "$patience_s" bash -c \

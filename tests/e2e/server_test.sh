@@ -10,7 +10,6 @@ fails_in_one_line() {
   cat "$scratch/out" "$scratch/err"
   [ "$status" -eq 1 ] && [ "$(wc -l <"$scratch/err")" -eq 1 ]
 }
-equals() { [ "$1" = "$2" ] || { printf 'got:\n%s\nnot:\n%s\n' "$1" "$2"; false; }; }
 
 sentence 'a server says ready once it serves' \
   start_server "$server" --tcp 0 --udp 0 --threads 1
