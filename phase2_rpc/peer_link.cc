@@ -87,13 +87,8 @@ void PeerLink::flush() {
 /// As much as the socket takes now; the loop sees to the rest, and to errors.
 void PeerLink::write_locked() {
   while (!waits_for_room_ && failed_.empty()) {
-    if (output_begin_ == output_.size()) {
-      output_.clear();
-      output_begin_ = 0;
-      if (!core_->has_output()) {
-        return;
-      }
-      core_->swap_output(output_);
+    if (output_begin_ == output_.size() && !refill_locked()) {
+      return;
     }
     const ssize_t count = ::send(socket_.native_handle(), output_.data() + output_begin_,
                                  output_.size() - output_begin_, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -107,6 +102,28 @@ void PeerLink::write_locked() {
       asio::post(loop_, [this, its_life = life_] { end_if_failed(its_life); });
     }
   }
+}
+
+/// False if there is nothing to send.
+bool PeerLink::refill_locked() {
+  output_.clear();
+  output_begin_ = 0;
+  if (!tls_) {
+    if (core_->has_output()) {
+      core_->swap_output(output_);
+    }
+    return !output_.empty();
+  }
+  if (core_->has_output() && tls_->established()) {
+    core_->swap_output(plain_);
+    if (!tls_->seal(plain_)) {
+      failed_ = tls_->why();
+      asio::post(loop_, [this, its_life = life_] { end_if_failed(its_life); });
+    }
+    plain_.clear();
+  }
+  tls_->take_output(output_);
+  return !output_.empty();
 }
 
 // --- connecting ----------------------------------------------------------------------------------
@@ -158,6 +175,9 @@ void PeerLink::on_connected() {
   {
     const std::lock_guard lock{mutex_};
     core_.emplace(core, host::run_now());
+    if (options_.tls) {
+      tls_.emplace(*options_.tls, TlsSide::client);
+    }
     write_locked();
   }
   read();
@@ -173,6 +193,7 @@ void PeerLink::fail(const std::string& why) {
     ready_ = false;
     socket_.close(ignored);
     core_.reset();
+    tls_.reset();
     output_.clear();
     output_begin_ = 0;
     waits_for_room_ = greeted_ = false;
@@ -272,13 +293,7 @@ void PeerLink::on_input(std::size_t count) {
   bool welcome = false;
   {
     const std::lock_guard lock{mutex_};
-    if (!core_->feed(host::run_now(), {input_.data(), count})) {
-      failed_ = core_->why();
-    } else if (core_->server_is_leaving()) {
-      failed_ = "the peer is stopping";
-    } else if (core_->greeted() && !std::exchange(greeted_, true)) {
-      say_hello_locked();
-    }
+    hear_locked({input_.data(), count});
     write_locked();
     welcome = ready_ && state_ == State::greeting;
   }
@@ -297,6 +312,26 @@ void PeerLink::on_input(std::size_t count) {
   if (end_if_failed(life_)) {
     read();
   }
+}
+
+void PeerLink::hear_locked(ByteView arrived) {
+  if (tls_) {
+    const bool good = tls_->feed(arrived, plain_);
+    if (!good) {
+      failed_ = tls_->why();
+      plain_.clear();
+      return;
+    }
+    arrived = plain_;
+  }
+  if (!core_->feed(host::run_now(), arrived)) {
+    failed_ = core_->why();
+  } else if (core_->server_is_leaving()) {
+    failed_ = "the peer is stopping";
+  } else if (core_->greeted() && !std::exchange(greeted_, true)) {
+    say_hello_locked();
+  }
+  plain_.clear();
 }
 
 /// After the peer's own hello, so that the proof of the secret is on its way before.

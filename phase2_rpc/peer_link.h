@@ -16,6 +16,7 @@
 #include "phase2_rpc/client_core.h"
 #include "phase2_rpc/peer_transport.h"
 #include "phase2_rpc/retry.h"
+#include "phase2_rpc/tls_pipe.h"
 
 namespace kv::rpc {
 
@@ -56,7 +57,9 @@ class PeerLink {
 
   // Under the lock.
   void say_hello_locked();
+  void hear_locked(ByteView arrived);
   void write_locked();
+  bool refill_locked();
 
   boost::asio::io_context& loop_;
   const RpcPeerTransport::Options& options_;
@@ -83,6 +86,8 @@ class PeerLink {
   std::uint64_t life_ = 0;
   boost::asio::ip::tcp::socket socket_;
   std::optional<ClientCore> core_;
+  std::optional<TlsPipe> tls_;  // between core and socket, if peers speak TLS
+  Bytes plain_;                 // on its way through it; empty between calls
   Bytes output_;
   std::size_t output_begin_ = 0;  // what the socket has taken
   bool waits_for_room_ = false;   // the loop writes on when the socket is writable

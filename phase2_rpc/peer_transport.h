@@ -21,6 +21,10 @@
 #include "phase2_rpc/dispatcher.h"
 #include "phase2_rpc/keep_alive.h"
 
+namespace boost::asio::ssl {
+class context;
+}
+
 namespace kv::rpc {
 
 /// A larger message is never sent, and an error in the log says so.
@@ -39,6 +43,7 @@ class RpcPeerTransport final : public host::PeerTransport {
     NodeId self;
     std::string cluster = "quintet";
     std::string secret;  // of the cluster; empty: nobody need prove anything
+    std::shared_ptr<boost::asio::ssl::context> tls;  // a client's (open_tls()); none: plain TCP
     std::size_t queue_bytes_max = 32 * 1024 * 1024;  // for each peer, while its socket is full
     Duration retry_first = std::chrono::milliseconds{5};
     Duration retry_max = std::chrono::milliseconds{150};

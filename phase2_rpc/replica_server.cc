@@ -94,7 +94,7 @@ void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& ta
   flags.add("--cluster", target.cluster, "its name: replicas of another one are refused", "NAME");
   flags.add("--cluster-secret", target.secret_file,
             "what is in this file every replica must prove to know", "FILE");
-  flags.add_switch("--insecure", target.insecure, "--rpc may serve other machines, without TLS");
+  add_security_flags(flags, target.security);
   flags.add("--connections-max", target.connections_max, {.least = 1},
             "connections at once, of TCP and of RPC; more are refused");
   flags.add("--snapshot-every", target.snapshot_every, "bytes of journal between two snapshots");
@@ -158,18 +158,26 @@ bool ReplicaServer::Parts::open_replica(std::string& why) {
     chance = Random{chance.next()};  // one --seed for a whole cluster is none for all its nodes
   }
   const std::vector<NodeId> nodes = nodes_of(server);
+  std::shared_ptr<boost::asio::ssl::context> tls;
+  if (flags.security.tls.wanted() && !(tls = open_tls(flags.security.tls, TlsSide::client, why))) {
+    return false;
+  }
   note(LogFields{}
            .add("event", "started")
            .add("version", QUINTET_VERSION)
            .add("nodes", nodes.size())
            .add("cluster", flags.cluster)
            .add("secret", secret.empty() ? "none" : "given")
+           .add("tls", tls ? "mutual" : "none")
            .add("sync", server.sync)
            .add("data", server.data)
            .add("seed", seed));
   transport = std::make_unique<RpcPeerTransport>(
-      RpcPeerTransport::Options{
-          .self = server.node, .cluster = flags.cluster, .secret = secret, .seed = chance.next()},
+      RpcPeerTransport::Options{.self = server.node,
+                                .cluster = flags.cluster,
+                                .secret = secret,
+                                .tls = tls,
+                                .seed = chance.next()},
       dispatcher, [this](Level level, std::string_view fields) { access->write(level, fields); });
   transport->know(server.peers);
   host = host::ReplicaHost::start(program.make({.self = server.node,
@@ -202,7 +210,8 @@ RpcServer::Options ReplicaServer::Parts::rpc_options() const {
   RpcServer::Options options;
   options.listen = flags.server.rpc;
   options.connections_max = flags.connections_max;
-  options.insecure = flags.insecure;
+  options.tls = flags.security.tls;
+  options.insecure = flags.security.insecure;
   options.secret = secret;
   return options;
 }

@@ -26,6 +26,7 @@
 #include "common/host/replica_host.h"
 #include "common/host/server_flags.h"
 #include "common/kv/replica.h"
+#include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
 
@@ -53,7 +54,7 @@ struct ReplicaFlags {
   host::ServerFlags server;
   std::string cluster = "quintet";
   std::string secret_file;
-  bool insecure = false;
+  Security security;  // of RPC, for clients and peers alike
   std::uint64_t connections_max = 10'000;
   host::ByteCount snapshot_every{256 * 1024 * 1024};
   std::uint64_t segment_bytes = 32 * 1024 * 1024;  // of the journal's files; tests have less

@@ -14,19 +14,26 @@
 #include "common/wire/frame.h"
 #include "phase2_rpc/peer_transport.h"
 #include "phase2_rpc/rpc_server.h"
+#include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
 
 /// One replica's transport behind an RPC server of its own, and all that it heard and said.
 struct Station {
   explicit Station(std::uint32_t number, const host::Endpoint& listen = {},
-                   std::string its_secret = "", std::string its_cluster = "quintet")
+                   std::string its_secret = "", std::string its_cluster = "quintet",
+                   const TlsFiles& tls = {})
       : self{number}, secret(std::move(its_secret)), cluster(std::move(its_cluster)) {
     const auto notice = [this](Level, std::string_view fields) { note(fields); };
     RpcPeerTransport::Options ours;
     ours.self = self;
     ours.cluster = cluster;
     ours.secret = secret;
+    if (tls.wanted()) {
+      std::string why;
+      ours.tls = open_tls(tls, TlsSide::client, why);
+      BOOST_REQUIRE_EQUAL(why, "");
+    }
     ours.queue_bytes_max = 4 * 1024 * 1024;
     // A test that holds a peer up, on a machine that is busy, must not look like a broken link.
     ours.unacknowledged_max = ours.keep_alive.silence_max = std::chrono::minutes{1};
@@ -34,6 +41,7 @@ struct Station {
     RpcServer::Options options;
     options.listen = listen;
     options.secret = secret;
+    options.tls = tls;
     server = std::make_unique<RpcServer>(options, dispatcher, notice);
     BOOST_REQUIRE_EQUAL(server->start(), "");
   }
