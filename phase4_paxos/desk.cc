@@ -193,30 +193,21 @@ void Desk::give_up(Instant now, Post& post) {
 
 // --- answers -------------------------------------------------------------------------------------
 
-void Desk::on_applied(Learner& learner, Post& post) {
-  for (const ParcelReplies& done : learner.take_replies()) {
-    finish(done, post);
-  }
-  if (learner.take_leap()) {
-    settle_all(learner, post);
-  }
-  drop_closed();
-  answer_reads(learner, post);
-}
-
-void Desk::finish(const ParcelReplies& done, Post& post) {
+void Desk::on_replied(const Replied& done, Post& post) {
   if (done.number < first_ || done.number - first_ >= open_.size()) {
     return;  // it was given up
   }
   Open& open = open_[done.number - first_];
   if (done.replies.empty()) {
-    return settle(open, post);
+    settle(open, post);
+  } else {
+    const std::size_t count = std::min(open.requests.size(), done.replies.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      post.answer(open.requests[i], done.replies[i]);
+    }
+    close(open);
   }
-  const std::size_t count = std::min(open.requests.size(), done.replies.size());
-  for (std::size_t i = 0; i < count; ++i) {
-    post.answer(open.requests[i], done.replies[i]);
-  }
-  close(open);
+  drop_closed();
 }
 
 /// The parcel took effect where nobody here saw its replies. A command with an origin is handed in
@@ -244,11 +235,18 @@ void Desk::settle(Open& open, Post& post) {
   look_at_ = std::min(look_at_, now_ + options_.resend_after);
 }
 
-void Desk::settle_all(const Learner& learner, Post& post) {
+void Desk::on_leapt(ByteView windows, Post& post) {
+  ParcelWindows parcels;
+  check(parcels.decode(windows));
   for (std::size_t i = 0; i < open_.size(); ++i) {
-    if (learner.taken({self_, boot_, first_ + i})) {
+    if (parcels.taken({self_, boot_, first_ + i})) {
       settle(open_[i], post);
     }
+  }
+  drop_closed();
+  applied_ = {};
+  for (Reads& reads : answered_) {
+    reads.handed = false;
   }
 }
 
@@ -266,25 +264,46 @@ void Desk::drop_closed() {
   }
 }
 
-void Desk::on_read_at(Instant now, const ReadAt& read_at) {
+void Desk::on_read_at(Instant now, const ReadAt& read_at, Post& post) {
   now_ = now;
   if (!asked_ || read_at.boot != boot_ || read_at.number != asked_->number) {
     return;
   }
   asked_->slot = read_at.slot;
   answered_.push_back(*std::exchange(asked_, std::nullopt));
+  hand_reads(post);
+}
+
+void Desk::on_progress(Slot applied, Post& post) {
+  applied_ = applied;
+  hand_reads(post);
 }
 
 /// What is applied up to the leader's slot shows every write that was answered before the question
 /// was asked.
-void Desk::answer_reads(Learner& learner, Post& post) {
-  while (!answered_.empty() && answered_.front().slot <= learner.applied()) {
-    for (const Read& read : answered_.front().reads) {
-      learner.read(read.command, reply_);
-      post.answer(read.request, reply_);
+void Desk::hand_reads(Post& post) {
+  for (Reads& reads : answered_) {
+    if (reads.handed || reads.slot > applied_) {
+      continue;
     }
-    answered_.pop_front();
+    reads.handed = true;
+    ReadNow now{.number = reads.number, .slot = reads.slot, .commands = {}};
+    for (const Read& read : reads.reads) {
+      now.commands.push_back(read.command);
+    }
+    post.send(self_, pack(now), Leaves::at_once);
   }
+}
+
+void Desk::on_read_done(const ReadDone& done, Post& post) {
+  const auto found = std::ranges::find(answered_, done.number, &Reads::number);
+  if (found == answered_.end() || found->reads.size() != done.replies.size()) {
+    return;  // answered by an earlier life, or given up
+  }
+  for (std::size_t i = 0; i < done.replies.size(); ++i) {
+    post.answer(found->reads[i].request, done.replies[i]);
+  }
+  answered_.erase(found);
 }
 
 }  // namespace kv::paxos

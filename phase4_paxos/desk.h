@@ -17,8 +17,8 @@
 
 #include "common/core/time.h"
 #include "common/kv/command.h"
-#include "phase4_paxos/learner.h"
 #include "phase4_paxos/messages.h"
+#include "phase4_paxos/notices.h"
 #include "phase4_paxos/options.h"
 #include "phase4_paxos/parcel.h"
 #include "phase4_paxos/post.h"
@@ -42,9 +42,12 @@ class Desk {
   bool has_leader(Instant now) const {
     return leader_.node != 0 && now - heard_at_ < options_.election_max;
   }
-  void on_read_at(Instant now, const ReadAt& read_at);
-  /// The learner has applied something, or was born again.
-  void on_applied(Learner& learner, Post& post);
+  void on_read_at(Instant now, const ReadAt& read_at, Post& post);
+  // From the learner beside it.
+  void on_progress(Slot applied, Post& post);
+  void on_replied(const Replied& done, Post& post);
+  void on_leapt(ByteView windows, Post& post);
+  void on_read_done(const ReadDone& done, Post& post);
 
   void tick(Instant now, Post& post);
   Instant wake_at() const;
@@ -74,6 +77,7 @@ class Desk {
     Instant sent_at;
     std::uint64_t number = 0;  // of the question
     Slot slot;                 // the answer, once it is here
+    bool handed = false;       // to the learner
   };
 
   void gather(Instant now, RequestId id, const Command& command);
@@ -86,10 +90,8 @@ class Desk {
   void ask(Instant now, Post& post);
   void send_again(Instant now, bool all, Post& post);
   void give_up(Instant now, Post& post);
-  void finish(const ParcelReplies& done, Post& post);
   void settle(Open& open, Post& post);
-  void settle_all(const Learner& learner, Post& post);
-  void answer_reads(Learner& learner, Post& post);
+  void hand_reads(Post& post);
   void close(Open& open);
   void drop_closed();
   bool waits() const {
@@ -113,10 +115,10 @@ class Desk {
   Reads reads_;            // not asked for yet
   std::optional<Reads> asked_;
   std::deque<Reads> answered_;  // that wait for the learner
+  Slot applied_;                // by it, as far as it said
   std::uint64_t last_question_ = 0;
   Instant look_at_ = never;  // whether something must be sent again, or given up
   Bytes scratch_;
-  Reply reply_;
 };
 
 }  // namespace kv::paxos

@@ -147,11 +147,12 @@ void Learner::apply_parcel(Slot slot, ByteView parcel, Post* post) {
   const bool ours = id->node == self_ && id->boot == boot_ && id->number >= first_answered_;
   if (!parcels_.take(*id)) {
     if (ours) {
-      replies_.push_back({id->number, {}});
+      replies_.push_back({.number = id->number, .replies = {}});
     }
     return;
   }
-  ParcelReplies* kept = ours ? &replies_.emplace_back(ParcelReplies{id->number, {}}) : nullptr;
+  Replied* kept =
+      ours ? &replies_.emplace_back(Replied{.number = id->number, .replies = {}}) : nullptr;
   while (read_command(parcel, entry_.command)) {
     machine_->apply(entry_, reply_);
     if (post != nullptr && post->notes(Level::debug)) {
@@ -202,6 +203,44 @@ void Learner::compare(Slot at, std::uint64_t checksum, Post& post) {
                                 .add("leaders", checksum)
                                 .text());
   }
+}
+
+// --- what the other parts of the replica are told ------------------------------------------------
+
+void Learner::report(Post& post) {
+  for (const Replied& replied : replies_) {
+    post.send(self_, pack(replied), Leaves::at_once);
+  }
+  replies_.clear();
+  if (leapt_) {
+    Bytes windows;
+    parcels_.encode_to(windows);
+    post.send(self_, pack(Leapt{}, windows), Leaves::at_once);
+  }
+  if (leapt_ || asked_where_ || took_piece_ || diverged_ || applied_ != told_) {
+    post.send(self_,
+              pack(Progress{
+                  .applied = applied_,
+                  .kept_from = base_,
+                  .time = static_cast<std::uint64_t>(machine_->time().time_since_epoch().count()),
+                  .checksum = machine_->checksum(),
+                  .taking_image = took_piece_,
+                  .diverged = diverged_}),
+              Leaves::at_once);
+  }
+  leapt_ = asked_where_ = took_piece_ = false;
+  told_ = applied_;
+}
+
+void Learner::on_read_now(const ReadNow& reads, Post& post) {
+  if (applied_ < reads.slot || diverged_) {
+    return;  // asked of an earlier life; the desk hears of this one, and asks again
+  }
+  ReadDone done{.number = reads.number, .replies = {}};
+  for (const Command& command : reads.commands) {
+    machine_->read(command, done.replies.emplace_back());
+  }
+  post.send(self_, pack(done), Leaves::at_once);
 }
 
 const Bytes* Learner::value_at(Slot slot) const {
@@ -353,6 +392,7 @@ void Learner::on_image_piece(Instant now, const ImagePiece& piece, ByteView body
     return;
   }
   post.record(Bytes{record});
+  took_piece_ = true;
   asked_ = 0;
   seek_at_ = now + options_.resend_after;
   if (!taken_) {  // it was the last

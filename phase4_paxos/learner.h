@@ -24,18 +24,12 @@
 #include "phase4_paxos/ballot.h"
 #include "phase4_paxos/image.h"
 #include "phase4_paxos/messages.h"
+#include "phase4_paxos/notices.h"
 #include "phase4_paxos/options.h"
 #include "phase4_paxos/parcel.h"
 #include "phase4_paxos/post.h"
 
 namespace kv::paxos {
-
-/// What the clients of one parcel are to be told. No replies: it took effect before, and what it
-/// said then is not known here.
-struct ParcelReplies {
-  std::uint64_t number = 0;
-  std::vector<Reply> replies;
-};
 
 class Learner {
  public:
@@ -54,16 +48,13 @@ class Learner {
   void tick(Instant now, Post& post);
   Instant wake_at() const;
 
-  /// Answers a get or a ping; all that is applied() shows in it.
-  void read(const Command& command, Reply& reply) { machine_->read(command, reply); }
-  /// The replies of this process's parcels, once each.
-  std::vector<ParcelReplies> take_replies() { return std::move(replies_); }
-  /// Every parcel that took effect may have done so where its replies were not seen: an image was
-  /// taken in, or a new life began. True once.
-  bool take_leap() { return std::exchange(leapt_, false); }
-  bool taken(const ParcelId& id) const { return parcels_.taken(id); }
+  /// All that is applied() shows in the answers; none if that is not far enough.
+  void on_read_now(const ReadNow& reads, Post& post);
+  /// Tells the other parts of this replica what is new: replies, and how far it is.
+  void report(Post& post);
+  void on_ask() { asked_where_ = true; }
 
-  /// The replies of parcels of that life, from that number on, are kept for take_replies().
+  /// The replies of parcels of that life, from that number on, are told to the desk.
   void answer_for(std::uint64_t boot, std::uint64_t first);
 
   // A new life, from a snapshot and the records behind it; then start().
@@ -140,8 +131,11 @@ class Learner {
 
   Entry entry_;  // being applied; kept, with the reply, for the capacity of their strings
   Reply reply_;
-  std::vector<ParcelReplies> replies_;
-  bool leapt_ = false;
+  std::vector<Replied> replies_;  // that the next report() tells
+  bool leapt_ = false;            // so does it that a new life began, or an image was taken in;
+  bool asked_where_ = false;      // and, to whoever is new, that it is where it was
+  bool took_piece_ = false;       // of an image
+  Slot told_;                     // to have been applied
   bool started_ = false;
   bool diverged_ = false;
   std::optional<Beat> to_compare_;

@@ -61,6 +61,14 @@ enum class Kind : std::uint8_t {
   head,
   machine,
   stored,
+  // Among the parts of one replica: notices.h.
+  ask = 64,
+  progress,
+  reach,
+  replied,
+  leapt,
+  read_now,
+  read_done,
 };
 
 struct Prepare {
@@ -424,11 +432,13 @@ Bytes pack(const M& message, ByteView body) {
 }
 
 inline std::optional<Kind> kind_of(ByteView message) {
-  if (message.empty() || message[0] < static_cast<char>(Kind::prepare) ||
-      message[0] > static_cast<char>(Kind::stored)) {
+  if (message.empty()) {
     return std::nullopt;
   }
-  return static_cast<Kind>(message[0]);
+  const auto kind = static_cast<Kind>(message[0]);
+  const bool known = (kind >= Kind::prepare && kind <= Kind::stored) ||
+                     (kind >= Kind::ask && kind <= Kind::read_done);
+  return known ? std::optional{kind} : std::nullopt;
 }
 
 /// Nothing if the bytes are no M.

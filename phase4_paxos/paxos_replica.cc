@@ -76,8 +76,7 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
       return learner_ ? hear_as_learner(now, from, *kind, message) : void();
     case Kind::read_at:
       if (const auto read_at = unpack<ReadAt>(message)) {
-        desk_.on_read_at(now, *read_at);
-        after_learning(now);
+        desk_.on_read_at(now, *read_at, post_);
       }
       return;
     case Kind::greet:
@@ -86,10 +85,18 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
     case Kind::recover_ask:
     case Kind::recover_tell:
       hear_of_recovery(from, message);
-      return finish_recovery(now);
+      return finish_recovery();
     case Kind::booted:
     case Kind::stored:
-      return hear_own(now, from, *kind, message);
+      return from == self_ ? hear_from_disk(now, *kind, message) : void();
+    case Kind::ask:
+    case Kind::progress:
+    case Kind::reach:
+    case Kind::replied:
+    case Kind::leapt:
+    case Kind::read_now:
+    case Kind::read_done:
+      return from == self_ ? hear_notice(now, *kind, message) : void();
     case Kind::met:
     case Kind::promised:
     case Kind::head:
@@ -113,7 +120,7 @@ void PaxosReplica::hear_accept(Instant now, ByteView message) {
   desk_.on_leader(now, accept->first.ballot);
   if (learner_) {
     learner_->on_accept(now, accept->first, value, post_);
-    after_learning(now);
+    learner_->report(post_);
   }
 }
 
@@ -131,7 +138,7 @@ void PaxosReplica::hear_beat(Instant now, ByteView message) {
   desk_.on_leader(now, beat->ballot);
   if (learner_) {
     learner_->on_beat(now, *beat, post_);
-    after_learning(now);
+    learner_->report(post_);
   }
 }
 
@@ -176,11 +183,8 @@ void PaxosReplica::hear_as_learner(Instant now, NodeId from, Kind kind, ByteView
     }
   } else if (const auto piece = unpack_with_body<ImagePiece>(message)) {
     learner_->on_image_piece(now, piece->first, piece->second, message, post_);
-    if (proposer_) {
-      proposer_->on_learner_busy(now);
-    }
   }
-  after_learning(now);
+  learner_->report(post_);
 }
 
 void PaxosReplica::hear_greeting(Instant now, NodeId from, ByteView message) {
@@ -206,21 +210,19 @@ void PaxosReplica::hear_of_recovery(NodeId from, ByteView message) {
 
 /// An acceptor that lost its memory speaks again when it knows what a majority knows, and the
 /// learner beside it stands for what nobody tells any more.
-void PaxosReplica::finish_recovery(Instant now) {
-  if (!recovery_ || !learner_ || !recovery_->complete()) {
+void PaxosReplica::finish_recovery() {
+  if (!recovery_ || !recovery_->complete()) {
     return;
   }
-  if (recovery_->floor() > learner_->applied()) {
-    return learner_->reach(now, recovery_->floor());
+  if (recovery_->floor() > applied_) {
+    return post_.send(self_, pack(Reach{recovery_->floor()}), Leaves::at_once);
   }
   acceptor_ = recovery_->acceptor();
   recovery_.reset();
 }
 
-void PaxosReplica::hear_own(Instant now, NodeId from, Kind kind, ByteView message) {
-  if (from != self_) {
-    return;
-  }
+/// What this replica sent to itself to learn what is durable.
+void PaxosReplica::hear_from_disk(Instant now, Kind kind, ByteView message) {
   if (kind == Kind::booted) {
     if (const auto booted = unpack<Booted>(message)) {
       desk_.on_booted(booted->boot);
@@ -236,26 +238,59 @@ void PaxosReplica::hear_own(Instant now, NodeId from, Kind kind, ByteView messag
   }
 }
 
-/// The learner got on: clients may be waiting for it, and the others must know.
-void PaxosReplica::after_learning(Instant now) {
+/// What a part of this replica tells another.
+void PaxosReplica::hear_notice(Instant now, Kind kind, ByteView message) {
+  if (kind == Kind::progress) {
+    return hear_progress(now, message);
+  }
+  if (kind == Kind::replied || kind == Kind::leapt || kind == Kind::read_done) {
+    return hear_as_desk(kind, message);
+  }
   if (!learner_) {
     return;
   }
-  if (learner_->diverged()) {
-    diverged_ = true;
+  if (kind == Kind::ask) {
+    learner_->on_ask();
+  } else if (const auto reach = unpack<Reach>(message)) {
+    learner_->reach(now, reach->slot);
+  } else if (const auto reads = unpack<ReadNow>(message)) {
+    learner_->on_read_now(*reads, post_);
+  }
+  learner_->report(post_);
+}
+
+void PaxosReplica::hear_as_desk(Kind kind, ByteView message) {
+  if (kind == Kind::replied) {
+    if (const auto replied = unpack<Replied>(message)) {
+      desk_.on_replied(*replied, post_);
+    }
+  } else if (kind == Kind::read_done) {
+    if (const auto done = unpack<ReadDone>(message)) {
+      desk_.on_read_done(*done, post_);
+    }
+  } else if (const auto leapt = unpack_with_body<Leapt>(message)) {
+    desk_.on_leapt(leapt->second, post_);
+  }
+}
+
+/// The learner got on: clients may be waiting for it, and the others must know.
+void PaxosReplica::hear_progress(Instant now, ByteView message) {
+  const auto progress = unpack<Progress>(message);
+  if (!progress) {
     return;
   }
-  desk_.on_applied(*learner_, post_);
-  if (learner_->applied() == applied_) {
+  diverged_ = diverged_ || progress->diverged;
+  if (stopped()) {
     return;
   }
-  applied_ = learner_->applied();
-  finish_recovery(now);
+  applied_ = progress->applied;
+  desk_.on_progress(applied_, post_);
+  finish_recovery();
   if (proposer_) {
-    proposer_->on_applied(applied_, learner_->time(), learner_->checksum());
+    proposer_->on_progress(now, *progress);
   }
   if (acceptor_) {
-    acceptor_->forget(Slot{learner_->kept_from().value - 1});
+    acceptor_->forget(Slot{progress->kept_from.value - 1});
   }
 }
 

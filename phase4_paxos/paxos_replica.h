@@ -91,10 +91,12 @@ class PaxosReplica final : public Replica, public Roles {
   void hear_accept(Instant now, ByteView message);
   void hear_beat(Instant now, ByteView message);
   void hear_of_recovery(NodeId from, ByteView message);
-  void hear_own(Instant now, NodeId from, Kind kind, ByteView message);
-  void finish_recovery(Instant now);
+  void hear_from_disk(Instant now, Kind kind, ByteView message);
+  void hear_notice(Instant now, Kind kind, ByteView message);
+  void hear_progress(Instant now, ByteView message);
+  void hear_as_desk(Kind kind, ByteView message);
+  void finish_recovery();
   void hear_local(Instant now);
-  void after_learning(Instant now);
   void hear_greeting(Instant now, NodeId from, ByteView message);
   void be_born(Instant now, Spoke spoke);
   bool stopped() const { return diverged_ || acquaintance_.refused(); }
@@ -117,7 +119,7 @@ class PaxosReplica final : public Replica, public Roles {
   std::shared_ptr<Learner> learner_;
   Desk desk_;
   Reborn reborn_;  // of roles; before start() of all
-  Slot applied_;   // by the learner, as the others were told
+  Slot applied_;   // by the learner, as it told the others
   bool diverged_ = false;
 
   // A snapshot on its way out: its learner stays for it even if it dies.

@@ -127,9 +127,7 @@ void PaxosReplica::begin_life_of_proposer(Instant now, std::uint64_t life) {
     proposer_->on_booted(life);
   }
   proposer_->start(now);
-  if (learner_) {
-    proposer_->on_applied(learner_->applied(), learner_->time(), learner_->checksum());
-  }
+  post_.send(self_, pack(Ask{}), Leaves::at_once);
 }
 
 /// Of an acceptor whose memory was all that it had.
@@ -140,6 +138,7 @@ void PaxosReplica::begin_life_of_acceptor(std::uint64_t life) {
     acceptor_ = new_acceptor();
   } else {
     recovery_ = std::make_unique<AcceptorRecovery>(self_, members_, options_, life);
+    post_.send(self_, pack(Ask{}), Leaves::at_once);
   }
 }
 
@@ -147,8 +146,7 @@ void PaxosReplica::begin_life_of_learner(Instant now) {
   learner_ = std::move(reborn_.learner);
   learner_->answer_for(desk_boot_, desk_.first_open());
   learner_->start(now);
-  applied_ = {};
-  after_learning(now);
+  learner_->report(post_);
 }
 
 void PaxosReplica::witness_recovered() {
@@ -200,6 +198,7 @@ void PaxosReplica::kill_role(std::string_view role) {
   if (is_or_all(role, "learner")) {
     learner_.reset();
     reborn_.learner.reset();
+    applied_ = {};
   }
 }
 

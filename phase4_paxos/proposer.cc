@@ -455,13 +455,13 @@ void Proposer::keep_leading(Instant now, Post& post) {
   }
 }
 
-void Proposer::on_applied(Slot slot, LogTime time, std::uint64_t checksum) {
-  if (slot > applied_) {
-    learner_at_ = now_;
+void Proposer::on_progress(Instant now, const Progress& progress) {
+  if (progress.applied > applied_ || progress.taking_image) {
+    learner_at_ = now;
   }
-  applied_ = slot;
-  log_time_ = std::max(log_time_, time);
-  checksum_ = checksum;
+  applied_ = progress.applied;
+  log_time_ = std::max(log_time_, LogTime{Duration{static_cast<Duration::rep>(progress.time)}});
+  checksum_ = progress.checksum;
 }
 
 // --- time ----------------------------------------------------------------------------------------

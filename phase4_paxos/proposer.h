@@ -21,6 +21,7 @@
 #include "common/kv/state_machine.h"
 #include "phase4_paxos/ballot.h"
 #include "phase4_paxos/messages.h"
+#include "phase4_paxos/notices.h"
 #include "phase4_paxos/options.h"
 #include "phase4_paxos/parcel.h"
 #include "phase4_paxos/post.h"
@@ -49,10 +50,8 @@ class Proposer {
   void tick(Instant now, Post& post);
   Instant wake_at() const;
 
-  /// What the learner beside it has applied, and the log's time and checksum there.
-  void on_applied(Slot slot, LogTime time, std::uint64_t checksum);
-  /// The learner beside it is taking in an image, and got on.
-  void on_learner_busy(Instant now) { learner_at_ = now; }
+  /// Of the learner beside it.
+  void on_progress(Instant now, const Progress& progress);
 
   bool leading() const { return stage_ == Stage::leading; }
   const Ballot& ballot() const { return ballot_; }
