@@ -1,9 +1,11 @@
 #include "tools/compare_command.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "common/host/flags.h"
 #include "tools/compare_table.h"
@@ -16,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int exit_nothing = 1;
+/// Runs that are read at once: each may hold logs::Group::judged_max operations.
+constexpr std::size_t readers_max = 4;
 
 std::vector<fs::path> runs_in(const std::string& folder) {
   std::vector<fs::path> runs;
@@ -35,6 +39,36 @@ std::vector<fs::path> runs_in(const std::string& folder) {
 std::string name_of(const fs::path& run) {
   const fs::path plain = run.lexically_normal();
   return plain.has_filename() ? plain.filename().string() : plain.parent_path().filename().string();
+}
+
+struct Run {
+  logs::Group group;
+  std::string why;  // not empty: a file of it cannot be read
+};
+
+void read_one(Run& run) {
+  for (const std::string& file : logs::files_in(run.group.folder())) {
+    if (!run.group.read(file, run.why)) {
+      return;
+    }
+  }
+  run.group.finish();
+}
+
+/// A thread for each of some runs, so that as many cores read: each run is one thread's alone.
+void read_all(std::vector<Run>& runs) {
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&runs, &next] {
+    for (std::size_t mine = next++; mine < runs.size(); mine = next++) {
+      read_one(runs[mine]);
+    }
+  };
+  const std::size_t cores = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<std::jthread> others;
+  for (std::size_t i = 1; i < std::min({runs.size(), cores, readers_max}); ++i) {
+    others.emplace_back(work);
+  }
+  work();
 }
 
 /// A run from near has its logs beside the run's own folder: close_up/phase3_2pc beside phase3_2pc.
@@ -66,6 +100,7 @@ int fail(const std::string& why) {
 
 bool read_groups(const std::vector<std::string>& folders, std::vector<logs::Group>& groups,
                  std::string& why) {
+  std::vector<Run> runs;
   for (const std::string& folder : folders) {
     std::error_code failure;
     if (!fs::is_directory(folder, failure)) {
@@ -73,16 +108,17 @@ bool read_groups(const std::vector<std::string>& folders, std::vector<logs::Grou
       return false;
     }
     for (const fs::path& run : runs_in(folder)) {
-      logs::Group group{name_of(run), run};
-      for (const std::string& file : logs::files_in(run)) {
-        if (!group.read(file, why)) {
-          return false;
-        }
-      }
-      group.finish();
-      if (group.operations().asked() > 0) {
-        groups.push_back(std::move(group));
-      }
+      runs.push_back({.group = logs::Group{name_of(run), run}, .why = {}});
+    }
+  }
+  read_all(runs);
+  for (Run& run : runs) {
+    if (!run.why.empty()) {
+      why = run.why;
+      return false;
+    }
+    if (run.group.operations().asked() > 0) {
+      groups.push_back(std::move(run.group));
     }
   }
   if (groups.empty()) {

@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <optional>
 #include <utility>
+
+#include "common/kv/names.h"
+#include "common/sim/plain_history.h"
 
 namespace kv::logs {
 namespace {
@@ -14,21 +18,21 @@ bool is_campaign(std::string_view event, std::string_view fields) {
          (event == "prepare" && find_field(fields, "role").value_or("") == "proposer");
 }
 
-/// What one clock's microsecond may hide, in either direction.
-constexpr std::chrono::microseconds clock_grain{2};
-
-template <typename Enum>
-std::optional<Enum> named(std::string_view name) {
-  for (int number = 0; number <= static_cast<int>(last_of(Enum{})); ++number) {
-    if (name_of(static_cast<Enum>(number)) == name) {
-      return static_cast<Enum>(number);
-    }
-  }
-  return std::nullopt;
+Micros micros_of(sim::HistoryTime time) {
+  return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
 }
 
-sim::HistoryTime history_time(Micros at) {
-  return sim::HistoryTime{std::chrono::microseconds{at}};
+/// Whether a line of a request or an answer is of the front door: a replica's own word of it, and
+/// what is no operation of the store, are not.
+bool is_at_door(std::string_view fields) {
+  bool transport = false;
+  bool verb = false;
+  Field field;
+  while (!(transport && verb) && next_field(fields, field)) {
+    transport |= field.name == "transport";
+    verb |= field.name == "verb";
+  }
+  return transport && verb;
 }
 
 std::uint64_t number_in(std::string_view fields, std::string_view name) {
@@ -41,25 +45,16 @@ std::string text_in(std::string_view fields, std::string_view name) {
   return value ? unquoted(*value) : std::string{};
 }
 
-/// The number that stands behind `name` in one of our own histories' lines.
-std::optional<std::int64_t> json_number(std::string_view text, std::string_view name) {
-  const std::size_t at = text.rfind(name);
-  std::int64_t number = 0;
-  if (at == std::string_view::npos) {
-    return std::nullopt;
-  }
-  const char* const begin = text.data() + at + name.size();
-  const auto [end, failure] = std::from_chars(begin, text.data() + text.size(), number);
-  return failure == std::errc{} ? std::optional{number} : std::nullopt;
-}
-
-std::string_view json_word(std::string_view text, std::string_view name, bool last) {
-  const std::size_t at = last ? text.rfind(name) : text.find(name);
+/// What stands behind `name` in a history's line of any form: names are quoted, and no text can
+/// hold a quote without a backslash.
+std::string_view json_behind(std::string_view text, std::string_view name) {
+  const std::size_t at = text.find(name);
   if (at == std::string_view::npos) {
     return {};
   }
   text.remove_prefix(at + name.size());
-  return text.substr(0, std::min(text.find('"'), text.size()));
+  text.remove_prefix(std::min(text.find_first_not_of(" :"), text.size()));
+  return text;
 }
 
 }  // namespace
@@ -67,7 +62,6 @@ std::string_view json_word(std::string_view text, std::string_view name, bool la
 bool Group::read(const std::string& path, std::string& why) {
   clients_.begin_source();
   const bool history = path.ends_with(".jsonl");
-  judge_sources_ += history ? 1 : 0;
   wall_ns_ = 0;
   const bool read = read_lines(
       path, [&](std::string_view text) { history ? history_line(text) : line(text); }, tally_, why);
@@ -77,17 +71,12 @@ bool Group::read(const std::string& path, std::string& why) {
 
 /// Requests that the file leaves without an answer: nobody knows.
 void Group::end_file() {
-  if (!open_.empty()) {
-    ++judge_sources_;
-  }
-  for (auto& [op, open] : open_) {
+  client_log_.end_file([&](const std::string& op, ClientOperation& open) {
     const sim::Operation& operation = open.operation;
-    const auto call =
-        std::chrono::duration_cast<std::chrono::microseconds>(operation.call.time_since_epoch());
-    add_clients({.verb = operation.verb, .call = call.count(), .end = std::nullopt}, operation, op);
-    hold(std::move(open.operation), open.known);
-  }
-  open_.clear();
+    const Micros call = micros_of(operation.call);
+    add_clients({.verb = operation.verb, .call = call, .end = std::nullopt}, operation, op);
+    hold_logged(open);
+  });
 }
 
 void Group::finish() {
@@ -97,6 +86,9 @@ void Group::finish() {
   for (std::uint64_t i = servers_.asked(); i < server_requests_ && !spans.empty(); ++i) {
     servers_.add({.call = spans.back().end});
   }
+  judgement_ = judge();
+  judged_ = {};
+  parsed_ = {};
 }
 
 // --- logs ----------------------------------------------------------------------------------------
@@ -109,20 +101,20 @@ void Group::line(std::string_view text) {
   }
   std::string_view fields = split(text).fields;
   const std::string_view all = fields;
-  bool client = false;
+  std::string_view client;
   bool cluster = false;
   std::uint32_t node = 1;  // phase 1's only one does not say so
   Field field;
   while (next_field(fields, field)) {
     if (field.name == "event") {
-      if (client) {
-        return client_line(*at, field.value, fields);
+      if (!client.empty()) {
+        return client_line(*at, client, field.value, fields);
       }
       return cluster ? cluster_line(*at, field.value, fields)
                      : server_line(*at, node, field.value, all);
     }
     if (field.name == "client") {
-      client = true;
+      client = field.value;
     } else if (field.name == "node") {
       node = static_cast<std::uint32_t>(number_of(field.value).value_or(0));
       nodes_ = std::max(nodes_, node);
@@ -135,88 +127,29 @@ void Group::line(std::string_view text) {
 
 // --- a client's ----------------------------------------------------------------------------------
 
-void Group::client_line(Micros at, std::string_view event, std::string_view fields) {
-  if (event == "request") {
-    client_request(at, fields);
-  } else if (event == "answer" || event == "timeout" || event == "lost" || event == "not_sent") {
-    client_answer(at, fields);
+void Group::client_line(Micros at, std::string_view client, std::string_view event,
+                        std::string_view fields) {
+  switch (client_log_.line(at, client, event, fields)) {
+    case ClientLog::Heard::nothing:
+      return;
+    case ClientLog::Heard::not_understood:
+      ++not_understood_;
+      return;
+    case ClientLog::Heard::too_many_open:
+      judge_obstacle_ = "more than " + std::to_string(ClientLog::open_max) +
+                        " requests of a client's log have no answer";
+      return;
+    case ClientLog::Heard::an_end:
+      break;
   }
-}
-
-void Group::client_request(Micros at, std::string_view fields) {
-  Open open;
-  std::string op;
-  Field field;
-  while (next_field(fields, field)) {
-    if (field.name == "op") {
-      op = unquoted(field.value);
-    } else if (field.name == "verb") {
-      open.operation.verb = named<Verb>(field.value).value_or(Verb::ping);
-    } else if (field.name == "key") {
-      open.operation.key = unquoted(field.value);
-    } else if (field.name == "value") {
-      open.operation.value = unquoted(field.value);
-    } else if (field.name == "old") {
-      open.operation.expected = unquoted(field.value);
-    } else if (field.name == "value_bytes" || field.name == "old_bytes") {
-      open.known = false;  // too long for the log
-    }
-  }
-  open.operation.call = history_time(at);
-  if (open_.size() < open_max) {
-    open_.insert_or_assign(std::move(op), std::move(open));
-  } else {
-    judge_obstacle_ = "more than " + std::to_string(open_max) + " requests without an answer";
-  }
-}
-
-void Group::client_answer(Micros at, std::string_view fields) {
-  std::string op;
-  std::string value;
-  std::optional<Status> status;
-  std::uint64_t us = 0;
-  bool known = true;
-  Field field;
-  while (next_field(fields, field)) {
-    if (field.name == "op") {
-      op = unquoted(field.value);
-    } else if (field.name == "result") {
-      status = named<Status>(field.value);
-    } else if (field.name == "us") {
-      us = number_of(field.value).value_or(0);
-    } else if (field.name == "value") {
-      value = unquoted(field.value);
-    } else if (field.name == "value_bytes") {
-      known = false;
-    }
-  }
-  const auto found = open_.find(op);
-  if (found == open_.end() || !status) {
-    ++not_understood_;
-    return;
-  }
-  sim::Operation operation = std::move(found->second.operation);
-  known &= found->second.known;
-  open_.erase(found);
-  operation.result = *status;
-  if (*status != Status::unknown) {
-    operation.returned = history_time(at);
-  }
-  if (operation.verb == Verb::get && *status == Status::ok) {
-    operation.value = value;
-  }
-  const auto call =
-      std::chrono::duration_cast<std::chrono::microseconds>(operation.call.time_since_epoch());
+  const sim::Operation& operation = client_log_.ended().operation;
   add_clients({.verb = operation.verb,
-               .status = *status,
-               .call = call.count(),
+               .status = operation.result,
+               .call = micros_of(operation.call),
                .end = at,
-               .latency_ns = us * 1000},
-              operation, op);
-  if (judge_sources_ == 0) {
-    judge_sources_ = 1;
-  }
-  hold(std::move(operation), known);
+               .latency_ns = client_log_.latency_ns()},
+              operation, client_log_.ended_op());
+  hold_logged(client_log_.ended());
 }
 
 // --- a server's ----------------------------------------------------------------------------------
@@ -227,7 +160,7 @@ void Group::server_line(Micros at, std::uint32_t node, std::string_view event,
     return server_answer(at, fields);
   }
   if (event == "request") {
-    server_requests_ += find_field(fields, "transport") && find_field(fields, "verb") ? 1 : 0;
+    server_requests_ += is_at_door(fields) ? 1 : 0;
   } else if (event == "totals") {
     totals_line(node, fields);
   } else if (event == "leader") {
@@ -335,38 +268,45 @@ void Group::history_line(std::string_view text) {
   if (text.empty()) {
     return;
   }
-  if (const auto wall = json_number(text, "\"wall_ns\":")) {
-    wall_ns_ = *wall;
-  }
-  if (judged_.size() >= judged_max) {
-    judge_obstacle_ = "more than " + std::to_string(judged_max) + " operations";
-    not_understood_ += quick_operation(text) ? 0 : 1;
-    return;
-  }
-  std::string why;
-  const std::size_t before = judged_.size();
-  if (!sim::read_history(text, judged_, why)) {
-    judged_.resize(before);
+  if (!read_operation(text, id_)) {
     ++not_understood_;
     return;
   }
-  sim::Operation& operation = judged_.back();
   const std::chrono::nanoseconds wall{wall_ns_};
-  operation.call += wall;
-  if (operation.returned != sim::never_returned) {
-    operation.returned += wall;
+  operation_.call += wall;
+  if (operation_.returned != sim::never_returned) {
+    operation_.returned += wall;
   }
-  add_history(operation, json_word(text, "\"id\":\"", true));
+  add_history(operation_, id_);
+  hold(operation_);
+}
+
+/// Into operation_. In the form of our own load without a JSON parser.
+bool Group::read_operation(std::string_view text, std::string& id) {
+  if (const auto plain = sim::read_plain(text); plain && sim::take(*plain, operation_)) {
+    id.assign(plain->id);
+    wall_ns_ = plain->wall_ns.value_or(wall_ns_);
+    return true;
+  }
+  std::string why;
+  parsed_.clear();
+  if (!sim::read_history(text, parsed_, why) || parsed_.empty()) {
+    return false;
+  }
+  operation_ = std::move(parsed_.front());
+  std::string_view quoted = json_behind(text, "\"id\"");
+  quoted.remove_prefix(std::min<std::size_t>(1, quoted.size()));
+  id.assign(quoted.substr(0, quoted.find('"')));
+  const std::string_view wall = json_behind(text, "\"wall_ns\"");
+  std::from_chars(wall.data(), wall.data() + wall.size(), wall_ns_);
+  return true;
 }
 
 void Group::add_history(const sim::Operation& operation, std::string_view id) {
-  const auto micros = [](sim::HistoryTime time) {
-    return std::chrono::floor<std::chrono::microseconds>(time.time_since_epoch()).count();
-  };
   Finished finished{
-      .verb = operation.verb, .status = operation.result, .call = micros(operation.call)};
+      .verb = operation.verb, .status = operation.result, .call = micros_of(operation.call)};
   if (operation.returned != sim::never_returned) {
-    finished.end = micros(operation.returned);
+    finished.end = micros_of(operation.returned);
     finished.latency_ns = static_cast<std::uint64_t>((operation.returned - operation.call).count());
   }
   add_clients(finished, operation, id);
@@ -381,49 +321,40 @@ void Group::add_clients(const Finished& finished, const sim::Operation& operatio
   }
 }
 
-/// What the figures need of a line that is too much to be held; as append_json() writes it.
-bool Group::quick_operation(std::string_view text) {
-  const auto verb = named<Verb>(json_word(text, "\"op\":\"", false));
-  const auto status = named<Status>(json_word(text, "\"result\":\"", true));
-  const auto call = json_number(text, "\"call\":");
-  if (!verb || !status || !call) {
-    return false;
-  }
-  sim::Operation operation;
-  operation.verb = *verb;
-  operation.result = *status;
-  operation.call = sim::HistoryTime{std::chrono::nanoseconds{*call + wall_ns_}};
-  if (const auto returned = json_number(text, "\"return\":")) {
-    operation.returned = sim::HistoryTime{std::chrono::nanoseconds{*returned + wall_ns_}};
-  }
-  add_history(operation, json_word(text, "\"id\":\"", true));
-  return true;
-}
-
 // --- the verdict ---------------------------------------------------------------------------------
 
-void Group::hold(sim::Operation operation, bool known) {
-  if (operation.verb == Verb::ping || operation.verb == Verb::batch) {
+void Group::hold_logged(ClientOperation& logged) {
+  if (logged.operation.verb == Verb::ping || logged.operation.verb == Verb::batch) {
     return;
   }
-  if (!known) {
+  if (!logged.known) {
     judge_obstacle_ = "a client's log holds values by their length alone";
   }
-  if (judged_.size() >= judged_max) {
-    judge_obstacle_ = "more than " + std::to_string(judged_max) + " operations";
-    return;
+  widen_to_clock_grain(logged.operation);
+  hold(logged.operation);
+}
+
+void Group::hold(const sim::Operation& operation) {
+  while (judged_.size() >= held_max_) {
+    one_key_in_ *= 2;
+    std::erase_if(judged_, [this](const sim::Operation& held) { return !is_judged(held); });
   }
-  // A log's microseconds hide the order within one: it may only be judged as wider than it was.
-  operation.call -= clock_grain;
-  if (operation.returned != sim::never_returned) {
-    operation.returned += clock_grain;
+  if (is_judged(operation)) {
+    judged_.push_back(operation);
   }
-  judged_.push_back(std::move(operation));
+}
+
+bool Group::is_judged(const sim::Operation& operation) const {
+  return one_key_in_ == 1 || std::hash<std::string_view>{}(operation.key) % one_key_in_ == 0;
 }
 
 Judgement Group::judge() const {
   if (!judge_obstacle_.empty()) {
     return {Verdict::cannot_tell, judge_obstacle_};
+  }
+  if (judged_.empty() && one_key_in_ > 1) {
+    return {Verdict::cannot_tell, "a key alone has more than " + std::to_string(held_max_) +
+                                      " operations, and other keys too few to be judged for all"};
   }
   if (judged_.empty()) {
     return {};
@@ -431,13 +362,13 @@ Judgement Group::judge() const {
   const sim::CheckResult result = sim::check_history(judged_);
   switch (result.verdict) {
     case sim::Verdict::linearizable:
-      return {Verdict::yes, {}};
+      return {Verdict::yes, {}, one_key_in_};
     case sim::Verdict::not_linearizable:
-      return {Verdict::no, sim::describe(result.piece)};
+      return {Verdict::no, sim::describe(result.piece), one_key_in_};
     case sim::Verdict::cannot_tell:
       break;
   }
-  return {Verdict::cannot_tell, result.why};
+  return {Verdict::cannot_tell, result.why, one_key_in_};
 }
 
 }  // namespace kv::logs

@@ -10,11 +10,11 @@
 #include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/sim/history.h"
 #include "common/sim/linearizability.h"
+#include "tools/client_log.h"
 #include "tools/compare_stats.h"
 #include "tools/log_lines.h"
 #include "tools/slow_operations.h"
@@ -33,22 +33,24 @@ enum class Verdict : std::uint8_t { yes, no, cannot_tell, nothing_to_judge };
 
 struct Judgement {
   Verdict verdict = Verdict::nothing_to_judge;
-  std::string why;  // no: the offending piece; cannot_tell: what stands in the way
+  std::string why;               // no: the offending piece; cannot_tell: what stands in the way
+  std::uint64_t one_key_in = 1;  // more: there was too much to be held, and this much was judged
 };
 
 class Group {
  public:
-  static constexpr std::size_t open_max = 1'000'000;    // requests without an answer yet, a file
-  static constexpr std::size_t judged_max = 3'000'000;  // operations that are held for judging
+  /// Operations that are held for judging, each of up to about 400 bytes. Keys are judged one by
+  /// one, so if there are more, every second key is left out, and again.
+  static constexpr std::size_t judged_max = 1'000'000;
   static constexpr std::size_t marks_max = 20'000;
 
-  explicit Group(std::string name, std::string folder = {})
-      : name_(std::move(name)), folder_(std::move(folder)) {}
+  explicit Group(std::string name, std::string folder = {}, std::size_t held_max = judged_max)
+      : name_(std::move(name)), folder_(std::move(folder)), held_max_(held_max) {}
 
   /// Reads a log or, if it is *.jsonl, a history. False, and a reason in `why`, if it cannot be.
   bool read(const std::string& path, std::string& why);
 
-  /// After the last file.
+  /// After the last file: judges, and lets go of what it held for that.
   void finish();
 
   const std::string& name() const { return name_; }
@@ -66,33 +68,31 @@ class Group {
   const SlowOperations& slow() const { return slow_; }
   const FileTally& tally() const { return tally_; }
   std::uint64_t lines_not_understood() const { return not_understood_; }
-  Judgement judge() const;
+  const Judgement& judgement() const { return judgement_; }
 
  private:
-  struct Open {  // a client's request
-    sim::Operation operation;
-    bool known = true;  // the log tells all of it
-  };
   struct Life {  // a server's counts: of lives before, and of this one so far
     Totals before;
     Totals now;
   };
 
   void line(std::string_view text);
-  void client_line(Micros at, std::string_view event, std::string_view fields);
-  void client_request(Micros at, std::string_view fields);
-  void client_answer(Micros at, std::string_view fields);
+  void client_line(Micros at, std::string_view client, std::string_view event,
+                   std::string_view fields);
   void server_line(Micros at, std::uint32_t node, std::string_view event, std::string_view fields);
   void server_answer(Micros at, std::string_view fields);
   void cluster_line(Micros at, std::string_view event, std::string_view fields);
   void totals_line(std::uint32_t node, std::string_view fields);
   void mark(Mark mark);
   void history_line(std::string_view text);
-  bool quick_operation(std::string_view text);
+  bool read_operation(std::string_view text, std::string& id);
   void add_history(const sim::Operation& operation, std::string_view id);
   void add_clients(const Finished& finished, const sim::Operation& operation, std::string_view id);
   void end_file();
-  void hold(sim::Operation operation, bool known);
+  void hold_logged(ClientOperation& logged);
+  void hold(const sim::Operation& operation);
+  bool is_judged(const sim::Operation& operation) const;
+  Judgement judge() const;
 
   std::string name_;
   std::string folder_;
@@ -107,12 +107,17 @@ class Group {
   std::uint32_t nodes_ = 0;
   std::vector<Mark> marks_;
   SlowOperations slow_;
-  std::unordered_map<std::string, Open> open_;  // of the file that is read
-  std::int64_t wall_ns_ = 0;                    // of the history that is read
+  ClientLog client_log_;
+  std::int64_t wall_ns_ = 0;            // of the history that is read
+  sim::Operation operation_;            // of its line
+  std::string id_;                      // likewise
+  std::vector<sim::Operation> parsed_;  // likewise, if it takes the parser
 
+  std::size_t held_max_;
   std::vector<sim::Operation> judged_;
-  std::uint64_t judge_sources_ = 0;
+  std::uint64_t one_key_in_ = 1;  // a power of two
   std::string judge_obstacle_;
+  Judgement judgement_;
 };
 
 }  // namespace kv::logs

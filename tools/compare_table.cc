@@ -41,10 +41,10 @@ std::string milliseconds(double micros) {
   return fmt::format("{:.{}f}", micros * 1e-3, micros < 100'000 ? 2 : 0);
 }
 
-std::string_view word_of(Verdict verdict) {
-  switch (verdict) {
+std::string word_of(const Judgement& judgement) {
+  switch (judgement.verdict) {
     case Verdict::yes:
-      return "yes";
+      return judgement.one_key_in == 1 ? "yes" : "yes 1/" + std::to_string(judgement.one_key_in);
     case Verdict::no:
       return "NO";
     case Verdict::cannot_tell:
@@ -52,7 +52,7 @@ std::string_view word_of(Verdict verdict) {
     case Verdict::nothing_to_judge:
       break;
   }
-  return nothing;
+  return std::string{nothing};
 }
 
 std::array<std::string, columns.size()> cells_of(const Row& row) {
@@ -72,7 +72,7 @@ std::array<std::string, columns.size()> cells_of(const Row& row) {
           optional_number(row.without_writes_s, 2),
           optional_number(row.without_reads_s, 2),
           row.elections ? std::to_string(*row.elections) : std::string{nothing},
-          std::string{word_of(row.linearizable.verdict)}};
+          word_of(row.linearizable)};
 }
 
 void append_heads(std::string& text, std::size_t first_width) {
@@ -120,7 +120,7 @@ Row row_of(const Group& group) {
           .longest_stall_s = static_cast<double>(operations.longest_stall()) * 1e-6,
           .without_writes_s = seconds(operations.without_writes()),
           .without_reads_s = seconds(operations.without_reads()),
-          .linearizable = group.judge(),
+          .linearizable = group.judgement(),
           .not_understood = group.lines_not_understood()};
   if (group.has_totals() && operations.writes_answered() > 0) {
     const Totals totals = group.totals();
@@ -159,6 +159,11 @@ std::string to_text(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     if (row.not_understood > 0) {
       text += fmt::format("{}: {} lines are no log lines of ours\n", row.name, row.not_understood);
+    }
+    if (row.linearizable.one_key_in > 1) {
+      text += fmt::format(
+          "{}: too many operations to hold; one key in {} was judged, with all of its own\n",
+          row.name, row.linearizable.one_key_in);
     }
     if (row.linearizable.verdict == Verdict::no) {
       text += row.name + " is not linearizable; nothing explains these:\n" + row.linearizable.why;

@@ -16,21 +16,6 @@ namespace {
 
 constexpr std::size_t piece_bytes = std::size_t{1024} * 1024;
 
-/// Where the value that begins at `at` ends: behind its closing quote, or at the next blank.
-std::size_t end_of_value(std::string_view fields, std::size_t at) {
-  if (at >= fields.size() || fields[at] != '"') {
-    return std::min(fields.find(' ', at), fields.size());
-  }
-  for (std::size_t i = at + 1; i < fields.size(); ++i) {
-    if (fields[i] == '\\') {
-      ++i;
-    } else if (fields[i] == '"') {
-      return i + 1;
-    }
-  }
-  return fields.size();
-}
-
 int digit_of(char hex) {
   return hex >= 'a' ? hex - 'a' + 10 : hex - '0';
 }
@@ -123,18 +108,6 @@ LineParts split(std::string_view line) {
   const std::size_t after_level = std::min(line.find(' '), line.size());
   return {.level = line.substr(0, after_level),
           .fields = line.substr(std::min(after_level + 1, line.size()))};
-}
-
-bool next_field(std::string_view& fields, Field& field) {
-  fields.remove_prefix(std::min(fields.find_first_not_of(' '), fields.size()));
-  const std::size_t equals = fields.find('=');
-  if (equals == std::string_view::npos) {
-    return false;
-  }
-  const std::size_t end = end_of_value(fields, equals + 1);
-  field = {.name = fields.substr(0, equals), .value = fields.substr(equals + 1, end - equals - 1)};
-  fields.remove_prefix(end);
-  return true;
 }
 
 std::optional<std::string_view> find_field(std::string_view fields, std::string_view name) {

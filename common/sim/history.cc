@@ -7,32 +7,13 @@
 
 #include <boost/json/src.hpp>  // once in all: the library without its binary
 
+#include "common/kv/names.h"
+#include "common/sim/plain_history.h"
+
 namespace kv::sim {
 namespace {
 
 namespace json = boost::json;
-
-template <typename Enum>
-std::optional<Enum> named(std::string_view name) {
-  for (int number = 0; number <= static_cast<int>(last_of(Enum{})); ++number) {
-    if (name_of(static_cast<Enum>(number)) == name) {
-      return static_cast<Enum>(number);
-    }
-  }
-  return std::nullopt;
-}
-
-/// Whether an operation of this kind can end so at all.
-bool can_end(Verb verb, Status status) {
-  switch (status) {
-    case Status::not_found:
-      return verb != Verb::put;
-    case Status::conflict:
-      return verb == Verb::compare_and_set;
-    default:
-      return true;
-  }
-}
 
 /// One line's fields; the first thing that is wrong stays in `why`.
 class Fields {
@@ -127,6 +108,10 @@ void read_operation(Fields& fields, Operation& operation) {
 }
 
 bool read_line(ByteView line, std::vector<Operation>& history, std::string& why) {
+  Operation& operation = history.emplace_back();
+  if (const auto plain = read_plain(line); plain && take(*plain, operation)) {
+    return true;
+  }
   unsigned char buffer[4096];
   json::monotonic_resource memory{buffer, sizeof buffer};
   json::error_code error;
@@ -136,7 +121,7 @@ bool read_line(ByteView line, std::vector<Operation>& history, std::string& why)
     return false;
   }
   Fields fields{read.get_object()};
-  read_operation(fields, history.emplace_back());
+  read_operation(fields, operation);
   why = fields.why();
   return fields.good();
 }

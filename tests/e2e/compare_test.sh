@@ -24,6 +24,20 @@ sentence 'each folder called phase… is a row' \
 sentence 'the report is one file' grep -q '"name":"phase2_made"' "$scratch/report.html"
 capture "$quintet" compare "$scratch/made/phase1_made" "$scratch/made/phase2_made"
 sentence 'folders can be named one by one' is "$(grep -c '^phase[12]_made' "$scratch/out")" 2
+capture "$quintet" check "$scratch/made/phase1_made/made.log"
+sentence 'a client log is judged by check too' \
+  is "$(cat "$scratch/out")" 'linearizable: 5 operations on 1 key'
+
+# 400 MB of a server's log, and less memory than that.
+mkdir -p "$scratch/large"
+answer='2026-01-01T00:00:01.000030Z info phase=1 event=answer op=c.1 to=127.0.0.1:9 transport=tcp'
+yes "$answer verb=get result=ok us=30" | head -n 3500000 >"$scratch/large/server-1.log"
+(ulimit -v 300000 && capture "$quintet" compare "$scratch/large" &&
+  [ "$status" = 0 ] && cp "$scratch/out" "$scratch/large.out")
+sentence 'a log that is larger than the memory is compared' \
+  grep -q '^large \* *3500000' "$scratch/large.out"
+rm -r "$scratch/large"
+
 capture "$quintet" compare "$scratch/made" --html /nowhere/at/all.html
 sentence 'a report that cannot be written is exit 1' is "$status" 1
 
@@ -44,7 +58,7 @@ if [ -n "$browser" ]; then
     [ "$status" = 0 -a "$(grep -ci 'CONSOLE.*error\|uncaught' "$scratch/err")" = 0 ]
   sentence 'both phases have their card' is "$(grep -o 'class="card"' "$scratch/out" | wc -l)" 2
   sentence 'a click on an operation tells of it in words' \
-    grep -q 'id="words"[^>]*>get a client=x.*of client 0, asked at' "$scratch/out"
+    grep -q 'id="words"[^>]*>get a client=x.*of client 1, asked at' "$scratch/out"
 else
   echo '# skipped: there is no browser here to open the report with'
 fi

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -60,6 +61,13 @@ const std::string read_nothing =
     R"({"client":2,"op":"get","key":"k","call":2000,"return":3000,"result":"not_found"})"
     "\n";
 
+/// A client's line, `ms` after noon.
+std::string log(int ms, const std::string& fields) {
+  char time[64];
+  std::snprintf(time, sizeof time, "2026-11-20T12:00:00.%03d000Z info phase=1 client=", ms);
+  return time + fields + "\n";
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(tools_check_command)
@@ -92,6 +100,43 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_said_with_file_and_line) {
   const Told missing = check({path + "-missing"});
   BOOST_TEST(missing.exit_code == 2);
   BOOST_TEST(missing.error.ends_with("-missing: No such file or directory\n"), missing.error);
+}
+
+BOOST_AUTO_TEST_CASE(clients_logs_are_judged_as_a_history_is) {
+  const Files files;
+  const std::string written = log(0, "writer event=request op=w.1 verb=put key=k value=\"a b\"") +
+                              log(10, "writer event=answer op=w.1 result=ok us=9000");
+  const std::string asked = log(20, "reader event=request op=r.1 verb=get key=k");
+  const std::string read = log(30, "reader event=answer op=r.1 result=ok us=9000 value=\"a b\"");
+  const std::string missed = log(30, "reader event=answer op=r.1 result=not_found us=9000");
+  const std::string ping = log(1, "writer event=request op=w.2 verb=ping") +
+                           log(2, "writer event=answer op=w.2 result=ok us=9");
+  const std::string good = files.add("good", written + ping + asked + read);
+  BOOST_TEST(check({good}).output == "linearizable: 2 operations on 1 key\n");
+  const Told bad = check({files.add("writer", written), files.add("reader", asked + missed)});
+  BOOST_TEST(bad.exit_code == 1);
+  BOOST_TEST(bad.output.find("client 2    get k") != std::string::npos, bad.output);
+  // A put without an answer may be done later: it explains the read of what it wrote.
+  const std::string open = log(0, "writer event=request op=w.1 verb=put key=k value=\"a b\"");
+  BOOST_TEST(check({files.add("open", open + asked + read)}).exit_code == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_does_not_tell_enough_is_not_judged) {
+  const Files files;
+  const std::string asked = log(0, "c event=request op=w.1 verb=put key=k value_bytes=300");
+  const std::string end = log(10, "c event=answer op=w.1 result=ok us=9000");
+  for (const std::string& path :
+       {files.add("short", asked + end), files.add("cut", end),
+        files.add("server", "2026-11-20T12:00:00.000000Z info phase=1 event=stopped\n")}) {
+    const Told told = check({path});
+    BOOST_TEST(told.exit_code == 2);
+    BOOST_TEST(told.error.starts_with("quintet check: " + path + ": "), told.error);
+    BOOST_TEST(std::count(told.error.begin(), told.error.end(), '\n') == 1);
+  }
+  const std::string good = log(0, "c event=request op=w.1 verb=put key=k value=a") + end;
+  const Told mixed = check({files.add("log", good), files.add("history", write_a)});
+  BOOST_TEST(mixed.exit_code == 2);
+  BOOST_TEST(mixed.error.find("different clocks") != std::string::npos, mixed.error);
 }
 
 BOOST_AUTO_TEST_CASE(a_search_that_may_not_go_on_cannot_tell) {

@@ -192,6 +192,52 @@ BOOST_AUTO_TEST_CASE(values_that_a_log_does_not_hold_cannot_be_judged) {
   BOOST_TEST((logs.rows().at(0).linearizable.verdict == Verdict::cannot_tell));
 }
 
+BOOST_AUTO_TEST_CASE(
+    what_is_too_much_to_be_held_is_judged_by_some_keys_with_all_of_their_operations) {
+  Logs logs;
+  std::string history = anchored(operation("put", 0, 1, "ok", "a"));
+  for (int i = 1; i < 100; ++i) {
+    std::string line = operation("put", 2 * i, 2 * i + 1, "ok", "v");
+    history += line.replace(line.find("\"k\""), 3, "\"k" + std::to_string(i % 20) + "\"");
+  }
+  logs.write("phase4_paxos/h.jsonl", history);
+  const auto judged = [&](std::size_t held_max) {
+    Group group{"some", {}, held_max};
+    std::string why;
+    BOOST_TEST(group.read(logs.root() + "/phase4_paxos/h.jsonl", why), why);
+    group.finish();
+    BOOST_TEST(group.operations().asked() == 100U);  // the counts are of all
+    return group.judgement();
+  };
+  BOOST_TEST(judged(100).one_key_in == 1U);
+  BOOST_TEST((judged(40).verdict == Verdict::yes));
+  BOOST_TEST(judged(40).one_key_in >= 4U);
+  BOOST_TEST((judged(2).verdict == Verdict::cannot_tell));  // every key has five or so
+  BOOST_TEST(to_text({{.name = "some", .linearizable = judged(40)}}).find("one key in") !=
+             std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(an_operation_reads_alike_in_our_own_form_and_in_any_other) {
+  Logs logs;
+  std::string own = operation("put", 1000, 1400, "ok", "a");
+  own.replace(own.size() - 2, 1, R"(,"id":"c.1",)" + std::string{noon});
+  std::string spaced = own;
+  for (std::size_t at = 0; (at = spaced.find("\":", at)) != std::string::npos; ++at) {
+    spaced.insert(at + 2, " ");
+  }
+  logs.write("phase1_own/h.jsonl", own);
+  logs.write("phase2_spaced/h.jsonl", spaced);
+  std::vector<Group> groups;
+  std::string why;
+  BOOST_TEST_REQUIRE(tools::read_groups({logs.root()}, groups, why), why);
+  for (const Group& group : groups) {
+    BOOST_TEST_REQUIRE(group.slow().all().size() == 1U);
+    BOOST_TEST(group.slow().all()[0].op == "c.1");
+    BOOST_TEST(group.slow().all()[0].call == 1'795'176'001'000'000);
+    BOOST_TEST(group.slow().all()[0].latency_ns == 400'000'000U);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(each_phase_is_a_row_in_order_and_two_sources_at_once_are_one_span) {
   Logs logs;
   logs.write("phase3_2pc/a.jsonl", anchored(operation("put", 0, 1000, "ok", "a")));
