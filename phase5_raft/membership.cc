@@ -29,6 +29,16 @@ std::vector<NodeId> Membership::others(NodeId self) const {
   return all;
 }
 
+const MemberFacts* Membership::facts_of(NodeId node) const {
+  const auto found = std::ranges::find(facts, node, &MemberFacts::node);
+  return found == facts.end() ? nullptr : &*found;
+}
+
+std::uint64_t Membership::mark_of(NodeId node) const {
+  const MemberFacts* const found = facts_of(node);
+  return found == nullptr ? 0 : found->mark;
+}
+
 std::string Membership::text() const {
   std::string text;
   append_nodes(text, voters);
@@ -45,7 +55,7 @@ std::string Membership::text() const {
 
 Membership voters_only(std::vector<NodeId> members) {
   std::ranges::sort(members);
-  return {.voters = std::move(members), .outgoing = {}, .learners = {}};
+  return {.voters = std::move(members), .outgoing = {}, .learners = {}, .facts = {}};
 }
 
 const char* refusal_of(const Membership& membership) {

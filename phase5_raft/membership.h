@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -16,22 +17,42 @@ namespace kv::raft {
 
 inline constexpr std::size_t members_max = 32;
 
+/// What the log says of a member beside its vote. A founder stands here from the first change on.
+struct MemberFacts {
+  NodeId node;
+  std::uint64_t mark = 0;  // of its disk, not 0: see Acquaintance
+  std::string address;     // of its RPC, for whoever was not told by its own flags
+
+  bool operator==(const MemberFacts&) const = default;
+  static void fields(auto& self, auto& visit) {
+    visit("node", self.node.value);
+    visit("mark", self.mark);
+    visit("address", self.address);
+  }
+};
+
 struct Membership {
   std::vector<NodeId> voters;
-  std::vector<NodeId> outgoing;  // the old voters while the change is joint; else empty
-  std::vector<NodeId> learners;  // are sent everything and count for nothing
+  std::vector<NodeId> outgoing;    // the old voters while the change is joint; else empty
+  std::vector<NodeId> learners;    // are sent everything and count for nothing
+  std::vector<MemberFacts> facts;  // of those that are known
 
   bool operator==(const Membership&) const = default;
   static void fields(auto& self, auto& visit) {
     visit("voters", self.voters);
     visit("outgoing", self.outgoing);
     visit("learners", self.learners);
+    visit("facts", self.facts);
   }
 
   bool joint() const { return !outgoing.empty(); }
   bool votes(NodeId node) const { return has(voters, node) || has(outgoing, node); }
   bool has_learner(NodeId node) const { return has(learners, node); }
   bool includes(NodeId node) const { return votes(node) || has_learner(node); }
+  /// What is known of `node`; null: nothing.
+  const MemberFacts* facts_of(NodeId node) const;
+  /// 0: not known.
+  std::uint64_t mark_of(NodeId node) const;
   /// Everyone but `self`, by number, each once.
   std::vector<NodeId> others(NodeId self) const;
   /// "1,2,3", "1,2,3 from 3,4,5 learners 6": for log lines.

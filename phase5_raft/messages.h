@@ -14,6 +14,8 @@
 //   Forwarded        its answer: how each command ended
 //   ReadQuery        whoever was asked for reads, to the leader: how far must I be to answer?
 //   ReadGrant        its answer, once a majority has said that it still leads
+//   Greet            whoever may not take part yet, to all founders; the leader, to whom it must
+//   know Greeted          its answer: which disk it is known with, and which is the answerer's own
 #pragma once
 
 #include <cstdint>
@@ -213,8 +215,36 @@ struct ReadGrant {
   }
 };
 
+/// Thesis 3.8: whoever lost its persistent state cannot rejoin under the same identity. See
+/// Acquaintance.
+struct Greet {
+  std::uint64_t mark = 0;  // of the sender's disk
+  bool joins = false;      // it was not there when the cluster began
+
+  static void fields(auto& self, auto& visit) {
+    visit("mark", self.mark);
+    visit("joins", self.joins);
+  }
+};
+
+struct Greeted {
+  std::uint64_t greeted = 0;  // the mark that the question told
+  std::uint64_t known = 0;    // with which the asker is known here; 0: with none
+  bool logged = false;        // because the log says so
+  std::uint64_t own = 0;      // of the answerer's disk; 0: it may not take part yet …
+  bool joins = false;         // … unless it is one that waits to be added
+
+  static void fields(auto& self, auto& visit) {
+    visit("greeted", self.greeted);
+    visit("known", self.known);
+    visit("logged", self.logged);
+    visit("own", self.own);
+    visit("joins", self.joins);
+  }
+};
+
 using Message = std::variant<RequestVote, Vote, AppendEntries, Appended, InstallSnapshot, Installed,
-                             TimeoutNow, Forward, Forwarded, ReadQuery, ReadGrant>;
+                             TimeoutNow, Forward, Forwarded, ReadQuery, ReadGrant, Greet, Greeted>;
 
 /// Nothing if the bytes are no message.
 std::optional<Message> decode_message(ByteView bytes);
@@ -246,7 +276,20 @@ struct EntriesRecord {
   }
 };
 
-using Record = std::variant<HardState, EntriesRecord, InstallSnapshot>;
+/// This replica, or a founder that it has met, and the mark of its disk.
+struct Met {
+  NodeId node;
+  std::uint64_t mark = 0;
+  bool born = false;  // it is this replica, and it may take part
+
+  static void fields(auto& self, auto& visit) {
+    visit("node", self.node.value);
+    visit("mark", self.mark);
+    visit("born", self.born);
+  }
+};
+
+using Record = std::variant<HardState, EntriesRecord, InstallSnapshot, Met>;
 
 std::optional<Record> decode_record(ByteView bytes);
 Bytes encode_record(const Record& record);

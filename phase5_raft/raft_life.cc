@@ -11,9 +11,10 @@ namespace {
 
 using wire::LogFields;
 
-// A snapshot's pieces: the head (what Raft must know), then entries that are not applied, then the
-// state machine's. The first byte says which.
+// A snapshot's pieces: the head (what Raft must know), the disks that were met, then entries that
+// are not applied, then the state machine's. The first byte says which.
 constexpr char head_tag = 'H';
+constexpr char met_tag = 'D';
 constexpr char entries_tag = 'E';
 constexpr char machine_tag = 'M';
 
@@ -26,9 +27,11 @@ RaftLife::RaftLife(NodeId self, const std::vector<NodeId>& members,
     : self_(self),
       options_(options),
       raft_(self, voters_only(members), options, this),
+      acquaintance_(self, voters_only(members).voters, options.ask_again_after),
       machine_(std::make_unique<StateMachine>(options.sessions)) {
   Random random{options.seed};
   life_ = random.fork().next();
+  mark_ = random.next() | 1;
 }
 
 // --- a life --------------------------------------------------------------------------------------
@@ -42,6 +45,10 @@ void RaftLife::restore(ByteView piece) {
     check(saved.has_value());  // whoever drives us has proved its bytes
     raft_.restore(*saved);
     applied_ = saved->applied;
+  } else if (tag == met_tag) {
+    const auto met = wire::decode<Met>(piece);
+    check(met.has_value());
+    acquaintance_.recover(*met);
   } else if (tag == entries_tag) {
     raft_.restore_entries(piece);
   } else {
@@ -53,7 +60,16 @@ void RaftLife::restore(ByteView piece) {
 void RaftLife::recover(ByteView record) {
   const std::optional<Record> decoded = decode_record(record);
   check(decoded.has_value());
-  std::visit([this](const auto& each) { raft_.recover(each); }, *decoded);
+  if (const auto* const met = std::get_if<Met>(&*decoded)) {
+    return acquaintance_.recover(*met);
+  }
+  std::visit(
+      [this](const auto& each) {
+        if constexpr (requires { raft_.recover(each); }) {
+          raft_.recover(each);
+        }
+      },
+      *decoded);
   Effects none;
   apply_committed(none);
   check(none.empty());
@@ -62,9 +78,12 @@ void RaftLife::recover(ByteView record) {
 
 void RaftLife::start(Instant now, Effects& out) {
   now_ = now;
-  raft_.start(now, out);
   seen_truncations_ = raft_.log().truncations();
   seen_term_ = raft_.term();
+  acquaintance_.start(now, mark_, out);
+  if (acquaintance_.born()) {
+    raft_.start(now, out);
+  }
 }
 
 bool RaftLife::begin_snapshot() {
@@ -78,6 +97,11 @@ bool RaftLife::begin_snapshot() {
   Bytes head(1, head_tag);
   wire::encode_to(raft_.saved(), head);
   snapshot_front_.push_back(std::move(head));
+  for (const Met& each : acquaintance_.all()) {
+    Bytes met(1, met_tag);
+    wire::encode_to(each, met);
+    snapshot_front_.push_back(std::move(met));
+  }
   for (Index next = applied_ + 1; next <= log.last();) {
     Bytes piece(1, entries_tag);
     next = log.copy_to(piece, next, snapshot_piece_bytes_max) + 1;
@@ -156,7 +180,7 @@ void RaftLife::take_over(Index last) {
 
 void RaftLife::receive(Instant now, NodeId from, ByteView message, Effects& out) {
   now_ = now;
-  if (diverged_) {
+  if (stopped()) {
     return;
   }
   const std::optional<Message> decoded = decode_message(message);
@@ -167,7 +191,12 @@ void RaftLife::receive(Instant now, NodeId from, ByteView message, Effects& out)
   }
   std::visit(
       [&](const auto& each) {
-        if constexpr (requires { raft_.on(now, from, each, out); }) {
+        using Kind = std::decay_t<decltype(each)>;
+        if constexpr (std::is_same_v<Kind, Greet> || std::is_same_v<Kind, Greeted>) {
+          on(now, from, each, out);
+        } else if (!acquaintance_.born()) {
+          // It cannot know what it has forgotten: it neither votes nor acknowledges.
+        } else if constexpr (requires { raft_.on(now, from, each, out); }) {
           raft_.on(now, from, each, out);
         } else {
           on(now, from, each, out);
@@ -175,7 +204,8 @@ void RaftLife::receive(Instant now, NodeId from, ByteView message, Effects& out)
       },
       *decoded);
   if (const auto* append = std::get_if<AppendEntries>(&*decoded);
-      append != nullptr && append->term == raft_.term() && append->sampled > Index{}) {
+      append != nullptr && acquaintance_.born() && append->term == raft_.term() &&
+      append->sampled > Index{}) {
     compare({append->sampled, append->checksum}, out);
   }
   after_step(now, out);
@@ -185,6 +215,9 @@ void RaftLife::request(Instant now, RequestId id, const Command& command, Effect
   now_ = now;
   if (diverged_) {
     return answer(id, Status::unavailable, "this replica's state differs from the leader's", out);
+  }
+  if (acquaintance_.refused()) {
+    return answer(id, Status::unavailable, "this replica lost its disk: see its log", out);
   }
   if (command.verb == Verb::ping) {
     return machine_->read(command, out.answers.emplace_back(id).reply);
@@ -215,9 +248,10 @@ void RaftLife::request(Instant now, RequestId id, const Command& command, Effect
 
 void RaftLife::tick(Instant now, Effects& out) {
   now_ = now;
-  if (diverged_) {
+  if (stopped()) {
     return;
   }
+  acquaintance_.tick(now, out);
   if (now >= sweep_at_) {
     sweep(now, out);
   }
@@ -226,16 +260,32 @@ void RaftLife::tick(Instant now, Effects& out) {
     flush_held(now, out);
     flush_reads(now, out);
   }
-  raft_.tick(now, out);
+  if (acquaintance_.born()) {
+    raft_.tick(now, out);
+  }
   after_step(now, out);
   flush_replies(out);
 }
 
+void RaftLife::on(Instant, NodeId from, const Greet& greet, Effects& out) {
+  acquaintance_.on(from, greet, raft_.membership(), out);
+}
+
+void RaftLife::on(Instant now, NodeId from, const Greeted& greeted, Effects& out) {
+  const bool took_part = acquaintance_.born();
+  acquaintance_.on(from, greeted, out);
+  if (acquaintance_.born() && !took_part) {
+    raft_.start(now, out);
+  }
+}
+
 Instant RaftLife::wake_at() const {
-  if (diverged_) {
+  if (stopped()) {
     return never;
   }
-  return flush_ || !replies_.empty() ? now_ : std::min(raft_.wake_at(), sweep_at_);
+  return flush_ || !replies_.empty()
+             ? now_
+             : std::min({raft_.wake_at(), sweep_at_, acquaintance_.wake_at()});
 }
 
 void RaftLife::want_flush(Instant now) {

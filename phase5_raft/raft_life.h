@@ -19,6 +19,7 @@
 
 #include "common/kv/replica.h"
 #include "common/kv/state_machine.h"
+#include "phase5_raft/acquaintance.h"
 #include "phase5_raft/raft.h"
 
 namespace kv::raft {
@@ -61,6 +62,7 @@ class RaftLife final : private StateImages {
 
   const Raft& raft() const { return raft_; }
   Index applied() const { return applied_; }
+  const Acquaintance& acquaintance() const { return acquaintance_; }
   /// Its state is not the leader's: it serves no more.
   bool diverged() const { return diverged_; }
   std::uint64_t checksum() const { return machine_->checksum(); }
@@ -133,7 +135,10 @@ class RaftLife final : private StateImages {
   void on(Instant now, NodeId from, const Forwarded& forwarded, Effects& out);
   void on(Instant now, NodeId from, const ReadQuery& query, Effects& out);
   void on(Instant now, NodeId from, const ReadGrant& grant, Effects& out);
+  void on(Instant now, NodeId from, const Greet& greet, Effects& out);
+  void on(Instant now, NodeId from, const Greeted& greeted, Effects& out);
 
+  bool stopped() const { return diverged_ || acquaintance_.refused(); }
   void after_step(Instant now, Effects& out);
   void on_new_leader(Instant now, Effects& out);
   void want_flush(Instant now);
@@ -180,7 +185,9 @@ class RaftLife final : private StateImages {
   const NodeId self_;
   const RaftReplicaOptions options_;
   Raft raft_;
+  Acquaintance acquaintance_;
   Instant now_{};
+  std::uint64_t mark_ = 0;  // this disk's, if it has none yet
   std::uint64_t life_ = 0;  // drawn: what this life asks is never taken for another's
 
   std::unique_ptr<StateMachine> machine_;

@@ -10,6 +10,19 @@
 
 namespace kv::raft {
 
+namespace {
+
+/// What is known of the members, and `next` does not say.
+void keep_facts(const Membership& known, Membership& next) {
+  for (const MemberFacts& each : known.facts) {
+    if (next.facts_of(each.node) == nullptr) {
+      next.facts.push_back(each);
+    }
+  }
+}
+
+}  // namespace
+
 const char* Raft::change_membership(Instant now, const Membership& next, Effects& out) {
   if (!may_propose()) {
     return "this replica does not lead";
@@ -26,6 +39,7 @@ const char* Raft::change_membership(Instant now, const Membership& next, Effects
     return why;
   }
   Membership step = next;
+  keep_facts(membership(), step);
   if (step.voters != membership().voters) {
     step.outgoing = membership().voters;
   }
@@ -56,6 +70,7 @@ void Raft::go_on_with_membership(Instant now, Effects& out) {
   }
   Membership final = membership();
   final.outgoing.clear();
+  std::erase_if(final.facts, [&](const MemberFacts& each) { return !final.includes(each.node); });
   const Index index = propose(now, EntryKind::membership, wire::encode(final));
   note(out, Level::info,
        wire::LogFields{}

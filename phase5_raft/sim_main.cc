@@ -95,6 +95,7 @@ class RaftProtocol final : public sim::Protocol {
       members.push_back({i});
     }
     lives_.erase(self.value);
+    silent_.resize(nodes);
     const RaftReplicaOptions options = options_for(seed, note_level_);
     if (operated_ && nodes > 1) {
       return std::make_unique<OperatedReplica>(self, members, options);
@@ -110,6 +111,7 @@ class RaftProtocol final : public sim::Protocol {
       properties_.down(stepped);
       return std::nullopt;
     }
+    silent_[stepped.value - 1] = !life->acquaintance().born();
     const bool fresh = std::exchange(lives_[stepped.value], life) != life;
     if (auto broken =
             properties_.after_step(life->raft(), fresh, life->applied(), life->checksum())) {
@@ -119,13 +121,15 @@ class RaftProtocol final : public sim::Protocol {
   }
 
   bool serves_with(std::uint32_t up, std::uint32_t nodes) const override {
-    return up >= majority(nodes) + (operated_ && nodes > 1 ? 1 : 0);
+    const auto silent = static_cast<std::uint32_t>(std::ranges::count(silent_, true));
+    return up >= majority(nodes) + silent + (operated_ && nodes > 1 ? 1 : 0);
   }
 
  private:
   Level note_level_;
   bool operated_;
   std::map<std::uint32_t, const RaftLife*> lives_;
+  std::vector<bool> silent_;  // may not take part yet, or never will on its new disk
   RaftProperties properties_;
 };
 
@@ -149,7 +153,7 @@ int main(int argc, char** argv) {
                                        .context = "phase=5",
                                        .cluster_sizes = {1, 3, 5, 5, 5, 7},
                                        .roles = {"raft"},
-                                       .survives_wiped_disk = false};
+                                       .survives_wiped_disk = true};
   const kv::Level level = options.log.empty() ? kv::Level::info : kv::Level::debug;
   return kv::sim::run_simulations(
       traits, [=] { return std::make_unique<kv::raft::RaftProtocol>(level, operated); }, options);

@@ -199,8 +199,9 @@ void Swarm::draw_crash(Fault& fault) {
   if (rots_ && !damaged_ && random_.chance(0.5)) {
     damaged_ = true;
     fault.point = CrashPoint::now;
-    fault.damage =
-        protocol_.survives_wiped_disk && random_.chance(0.5) ? DiskDamage::wiped : DiskDamage::rot;
+    // Nobody else knows what one that is alone had on its disk.
+    const bool may_be_wiped = protocol_.survives_wiped_disk && scenario_.nodes > 1;
+    fault.damage = may_be_wiped && random_.chance(0.5) ? DiskDamage::wiped : DiskDamage::rot;
     if (fault.damage == DiskDamage::wiped) {
       fault.at = std::max(fault.at, wiped_at_least);
     }

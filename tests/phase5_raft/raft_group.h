@@ -44,6 +44,7 @@ class RaftGroup {
       nodes_[node.value];
       start(node.value);
     }
+    settle();  // everyone has met everyone's disk
   }
 
   // --- a node's life ---
