@@ -50,7 +50,7 @@ struct PaxosOptions {
   /// Proposed and not chosen: at most this many slots. Few, so that commands gather meanwhile.
   std::uint64_t pipeline_slots = 4;
   /// While a slot is open the next one waits so long at most for it, so that what comes meanwhile
-  /// is one slot. 0: not at all.
+  /// is one slot; see Gathering. 0: not at all.
   Duration gather{};
   /// A slot takes parcels until it holds this many bytes.
   std::size_t slot_bytes = 256 * 1024;

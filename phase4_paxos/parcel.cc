@@ -60,6 +60,14 @@ bool read_command(ByteView& parcel, Command& command) {
   return reader.good();
 }
 
+std::uint64_t count_commands(ByteView parcel) {
+  std::uint64_t count = 0;
+  while (!parcel.empty() && read_string(parcel)) {
+    ++count;
+  }
+  return count;
+}
+
 Bytes begin_value(LogTime time) {
   Bytes value;
   write_varint(value, static_cast<std::uint64_t>(time.time_since_epoch().count()));

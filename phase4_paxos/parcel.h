@@ -40,6 +40,8 @@ std::optional<ParcelId> read_parcel_id(ByteView& parcel);
 /// Takes one command off; false at the end, and if the rest is no command. Every field of
 /// `command` is set anew.
 bool read_command(ByteView& parcel, Command& command);
+/// How many are left, as far as their lengths tell.
+std::uint64_t count_commands(ByteView parcel);
 
 Bytes begin_value(LogTime time);
 void append_parcel(Bytes& value, ByteView parcel);

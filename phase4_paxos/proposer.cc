@@ -27,6 +27,7 @@ Proposer::Proposer(NodeId self, std::vector<NodeId> members, const PaxosOptions&
       boot_(boot),
       random_(seed),
       ask_from_(members_.size()),
+      gathering_(options.gather),
       confirmed_at_(members_.size()) {
   check(std::ranges::is_sorted(members_) && members_.size() <= members_max);
   check(bit(self) != 0);
@@ -168,8 +169,8 @@ void Proposer::lead(Instant now, Post& post) {
   for (Slot slot = chosen_ + 1; slot <= last; slot = slot + 1) {
     // 3: a gap, where nobody can have had anything chosen, becomes a no-op.
     const auto adopted = adopted_.find(slot);
-    propose(now, adopted == adopted_.end() ? ByteView{} : ByteView{adopted->second.value}, everyone,
-            post);
+    propose(now, adopted == adopted_.end() ? ByteView{} : ByteView{adopted->second.value},
+            {.wanted = everyone}, post);
   }
   adopted_end_ = last;
   adopted_.clear();
@@ -187,7 +188,7 @@ void Proposer::follow(Instant now, const char* why, Post& post) {
     lose(now);
   } else {
     queue_.clear();
-    queue_bytes_ = 0;
+    queue_bytes_ = queue_commands_ = 0;
     asks_.clear();
   }
   open_.clear();
@@ -212,21 +213,6 @@ void Proposer::lose(Instant now) {
   const Duration most = options_.back_off * (1U << std::min(losses_, back_off_doublings_max));
   retry_at_ = now + random_.between(most / 2, most);
   ++losses_;
-}
-
-/// It may be chosen for all that: a parcel takes effect once.
-void Proposer::queue_again(const Open& open) {
-  ByteView value = unpack_with_body<Accept>(open.message)->second;
-  if (value.empty() || !read_time(value)) {
-    return;
-  }
-  while (const auto parcel = read_string(value)) {
-    ByteView rest = *parcel;
-    if (const auto id = read_parcel_id(rest); id && id->node == self_) {
-      queue_bytes_ += parcel->size();
-      queue_.push_back({Bytes{*parcel}, bit(self_)});
-    }
-  }
 }
 
 void Proposer::on_leader(Instant now, const Ballot& ballot, Slot chosen, Post& post) {
@@ -263,44 +249,23 @@ void Proposer::on_refused(Instant now, const Refused& refused, Post& post) {
 
 // --- phase 2 -------------------------------------------------------------------------------------
 
-void Proposer::on_forward(NodeId from, ByteView parcel) {
-  ByteView rest = parcel;
-  const auto id = read_parcel_id(rest);
-  if ((stage_ == Stage::following && !duels()) || !id ||
-      queue_bytes_ + parcel.size() > options_.queue_bytes_max || !taken_.take(*id)) {
-    return;  // whoever waits sends it again, to whoever leads then
-  }
-  queue_bytes_ += parcel.size();
-  queue_.push_back({Bytes{parcel}, bit(from)});
-}
-
 void Proposer::propose_queued(Instant now, Post& post) {
   while (now >= propose_at()) {
-    Members wanted = 0;
-    const Bytes value = take_value(now, wanted);
-    propose(now, value, wanted, post);
+    Open open;
+    const Bytes value = take_value(now, open);
+    propose(now, value, std::move(open), post);
+    gathering_.left(now);
   }
-}
-
-Bytes Proposer::take_value(Instant now, Members& wanted) {
-  Bytes value = begin_value(stamper_.stamp(now, log_time_));
-  while (!queue_.empty() && value.size() < options_.slot_bytes) {
-    const Queued& queued = queue_.front();
-    append_parcel(value, queued.parcel);
-    wanted |= queued.from;
-    queue_bytes_ -= queued.parcel.size();
-    queue_.pop_front();
-  }
-  return value;
 }
 
 /// 2.2, phase 2 (a).
-void Proposer::propose(Instant now, ByteView value, Members wanted, Post& post) {
+void Proposer::propose(Instant now, ByteView value, Open open, Post& post) {
   const Slot slot = chosen_ + 1 + open_.size();
   Bytes message = pack(Accept{.ballot = ballot_, .slot = slot, .chosen = chosen_}, value);
   want_news_ = 0;  // it tells them
-  open_.push_back(
-      {.message = message, .accepted = 0, .wanted = wanted, .sent_at = now, .begun_at = now});
+  open.message = message;
+  open.sent_at = now;
+  open_.push_back(std::move(open));
   if (post.notes(Level::debug)) {
     post.note(Level::debug, wire::LogFields{}
                                 .add("role", "proposer")
@@ -327,18 +292,23 @@ void Proposer::on_accepted(Instant now, NodeId from, const Accepted& accepted, P
       open_[slot - (chosen_ + 1)].accepted |= who;
     }
   }
-  advance(post);
+  advance(now, post);
 }
 
 /// A value that a majority has accepted is chosen (2.2); slots are handed on in their order.
-void Proposer::advance(Post& post) {
+void Proposer::advance(Instant now, Post& post) {
   const Slot before = chosen_;
+  std::uint64_t commands = 0;
   while (!open_.empty() && is_majority(open_.front().accepted)) {
     want_news_ |= open_.front().wanted;
+    commands += open_.front().commands;
     open_.pop_front();
     chosen_ = chosen_ + 1;
   }
   if (chosen_ > before) {
+    if (open_.empty()) {
+      gathering_.done(now, commands, queue_commands_);
+    }
     losses_ = 0;
     want_news_ &= ~bit(self_);
     if (post.notes(Level::debug)) {

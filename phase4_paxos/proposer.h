@@ -16,6 +16,7 @@
 #include <optional>
 #include <vector>
 
+#include "common/core/gathering.h"
 #include "common/core/random.h"
 #include "common/core/time.h"
 #include "common/kv/state_machine.h"
@@ -71,12 +72,13 @@ class Proposer {
   struct Open {  // a slot that is proposed and not known to be chosen
     Bytes message;
     Members accepted = 0;
-    Members wanted = 0;  // by clients of these
+    Members wanted = 0;          // by clients of these
+    std::uint64_t commands = 0;  // of parcels; not of what an earlier leader left
     Instant sent_at;
-    Instant begun_at;
   };
   struct Queued {
     Bytes parcel;
+    std::uint64_t commands = 0;
     Members from = 0;
   };
   struct Asked {
@@ -106,9 +108,10 @@ class Proposer {
 
   // Phase 2.
   void propose_queued(Instant now, Post& post);
-  Bytes take_value(Instant now, Members& wanted);
-  void propose(Instant now, ByteView value, Members wanted, Post& post);
-  void advance(Post& post);
+  void enqueue(ByteView parcel, ByteView commands, Members from);
+  Bytes take_value(Instant now, Open& open);
+  void propose(Instant now, ByteView value, Open open, Post& post);
+  void advance(Instant now, Post& post);
   void resend(Instant now, Post& post);
   void beat(Instant now, Post& post);
   void tell_news(Post& post);
@@ -121,13 +124,8 @@ class Proposer {
   Members bit(NodeId node) const;
   bool is_majority(Members members) const;
   bool may_open() const { return !queue_.empty() && open_.size() < options_.pipeline_slots; }
-  /// A lone slot waits for nobody. never: there is nothing to propose, or no room.
-  Instant propose_at() const {
-    if (!may_open()) {
-      return never;
-    }
-    return open_.empty() ? now_ : std::max(now_, open_.back().begun_at + options_.gather);
-  }
+  /// never: there is nothing to propose, or no room.
+  Instant propose_at() const { return may_open() ? gathering_.due(now_, queue_commands_) : never; }
   Duration draw_patience();
   void note_role(Level level, const char* event, const char* why, Post& post) const;
 
@@ -166,6 +164,8 @@ class Proposer {
   Slot adopted_end_;       // what earlier leaders may have had chosen ends here
   std::deque<Queued> queue_;
   std::size_t queue_bytes_ = 0;
+  std::uint64_t queue_commands_ = 0;
+  Gathering gathering_;  // of what is queued
   ParcelWindows taken_;  // into the queue, in this ballot
   Stamper stamper_;
   std::vector<Asked> asks_;

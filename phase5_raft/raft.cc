@@ -23,7 +23,11 @@ std::string_view name_of(Role role) {
 }
 
 Raft::Raft(NodeId self, Membership membership, const RaftOptions& options, StateImages* images)
-    : self_(self), options_(options), images_(images), random_(options.seed) {
+    : self_(self),
+      options_(options),
+      images_(images),
+      random_(options.seed),
+      gathering_(options.gather) {
   check(self.value != 0 && refusal_of(membership) == nullptr);
   check(options.heartbeat_every > Duration{} &&
         options.heartbeat_every * 2 <= options.election_timeout &&
@@ -112,7 +116,7 @@ Instant Raft::wake_at() const {
   }
   Instant at = quorum_heard(now_) + max_age();
   if (dirty_) {
-    at = std::min(at, recorded_at_ + options_.gather);
+    at = std::min(at, gathering_.due(now_, log_.last() - recorded_));
   }
   if (own_match_ < recorded_) {
     at = std::min(at, disk_progress_ + max_age());

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/core/gathering.h"
 #include "common/core/ids.h"
 #include "common/core/level.h"
 #include "common/core/random.h"
@@ -52,7 +53,7 @@ struct RaftOptions {
   Duration read_lease{};
   Fanout fanout = Fanout::everyone;
   /// While entries are not committed the next ones wait so long at most for them, so that what
-  /// comes meanwhile is one message and one record. 0: not at all.
+  /// comes meanwhile is one message and one record; see Gathering. 0: not at all.
   Duration gather{};
   std::size_t append_bytes_max = 1024 * 1024;         // of entries in one message, or one entry
   std::size_t in_flight_bytes_max = 4 * 1024 * 1024;  // to one follower, not acknowledged
@@ -346,8 +347,8 @@ class Raft {
   std::uint64_t round_ = 0;
   std::uint64_t confirmed_round_ = 0;
   bool round_wanted_ = false;
-  Instant recorded_at_{};  // when the last of our own entries were given to the journal
-  bool dirty_ = false;     // there may be something to send
+  Gathering gathering_;  // of entries that are proposed and not recorded yet
+  bool dirty_ = false;   // there may be something to send
   std::deque<Round> rounds_;
   Instant lease_until_{};
   bool lease_void_ = false;  // no lease in this term

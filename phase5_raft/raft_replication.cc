@@ -120,11 +120,11 @@ void Raft::replicate(Instant now, Effects& out) {
 
 /// What is new waits for what is under way, so that it is one message and one record.
 bool Raft::gathers(Instant now) const {
-  return commit_ < recorded_ && recorded_ < log_.last() && now < recorded_at_ + options_.gather;
+  return recorded_ < log_.last() && now < gathering_.due(now, log_.last() - recorded_);
 }
 
 void Raft::record_proposals(Instant now, Effects& out) {
-  recorded_at_ = now;
+  gathering_.left(now);
   EntriesRecord record{.previous = recorded_, .commit = commit_, .entries = {}};
   log_.copy_to(record.entries, recorded_ + 1, SIZE_MAX);
   out.records.push_back(encode_record(record));
@@ -404,6 +404,9 @@ void Raft::commit_by_counting(Instant now, Effects& out) {
   const Index counted = membership().quorum_value([this](NodeId node) { return match_of(node); });
   if (counted <= commit_ || log_.term_at(counted) != term_) {
     return;
+  }
+  if (counted >= recorded_) {
+    gathering_.done(now, counted - commit_, log_.last() - counted);
   }
   commit_ = counted;
   commit_progress_ = now;
