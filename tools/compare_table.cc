@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+
+#include "tools/run_words.h"
 
 namespace kv::logs {
 namespace {
@@ -32,6 +35,27 @@ constexpr std::array columns{Column{"", "phase", 0},
                              Column{"", "reads", 7},
                              Column{"", "elect", 6},
                              Column{"", "linear", 8}};
+
+/// How long, of the time in which somebody asked, at least one trouble lasted.
+double troubled_seconds(const Group& group) {
+  const std::vector<Interval> spans = group.operations().spans();
+  if (spans.empty()) {
+    return 0;
+  }
+  std::vector<Trouble> troubles = troubles_of(group.marks(), spans.back().end);
+  std::ranges::sort(troubles, {}, [](const Trouble& trouble) { return trouble.when.begin; });
+  Micros sum = 0;
+  for (const Interval& span : spans) {
+    Micros until = span.begin;
+    for (const Trouble& trouble : troubles) {
+      const Micros begin = std::max(until, trouble.when.begin);
+      const Micros end = std::min(span.end, trouble.when.end);
+      sum += std::max<Micros>(0, end - begin);
+      until = std::max(until, end);
+    }
+  }
+  return static_cast<double>(sum) * 1e-6;
+}
 
 std::string optional_number(const std::optional<double>& number, int decimals) {
   return number ? fmt::format("{:.{}f}", *number, decimals) : std::string{nothing};
@@ -120,6 +144,9 @@ Row row_of(const Group& group) {
           .longest_stall_s = static_cast<double>(operations.longest_stall()) * 1e-6,
           .without_writes_s = seconds(operations.without_writes()),
           .without_reads_s = seconds(operations.without_reads()),
+          .troubled_s = troubled_seconds(group),
+          .went_down = std::ranges::any_of(
+              group.marks(), [](const Mark& mark) { return mark.kind == Mark::Kind::down; }),
           .linearizable = group.judgement(),
           .not_understood = group.lines_not_understood()};
   if (group.has_totals() && operations.writes_answered() > 0) {
@@ -156,6 +183,12 @@ std::string to_text(const std::vector<Row>& rows) {
   }
   text += legend();
   text += starred ? "*: no client left a log there; these are the servers' own counts\n" : "";
+  text += "what to trust it with, from this run alone:\n";
+  for (const Row& row : rows) {
+    const Advice advice = advice_of(row);
+    text += fmt::format("{:<{}}{}\n{:<{}}  {}\n", row.name, first_width, advice.trust, "",
+                        first_width, advice.because);
+  }
   for (const Row& row : rows) {
     if (row.not_understood > 0) {
       text += fmt::format("{}: {} lines are no log lines of ours\n", row.name, row.not_understood);

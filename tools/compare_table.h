@@ -30,6 +30,8 @@ struct Row {
   double longest_stall_s = 0;
   std::optional<double> without_writes_s;
   std::optional<double> without_reads_s;
+  double troubled_s = 0;   // while somebody asked, a replica or a link was down or paused
+  bool went_down = false;  // a process was killed
   Judgement linearizable;
   std::uint64_t not_understood = 0;  // lines
 };

@@ -1,12 +1,11 @@
 #include "tools/report.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include <boost/json.hpp>
 
 #include "tools/report_page.h"
+#include "tools/run_words.h"
 #include "tools/space_time.h"
 
 namespace kv::logs {
@@ -43,7 +42,10 @@ json::object json_of(const Row& row) {
   object["no_reads_s"] = optional_number(row.without_reads_s);
   object["verdict"] = static_cast<int>(row.linearizable.verdict);
   object["why"] = row.linearizable.why;
-  object["summary"] = summary_of(row);
+  const Advice advice = advice_of(row);
+  object["trust"] = advice.trust;
+  object["because"] = advice.because;
+  object["figures"] = figures_of(row);
   return object;
 }
 
@@ -113,49 +115,7 @@ json::object json_of(const Group& group, const Row& row) {
   return object;
 }
 
-std::string cost_text(const Row& row) {
-  if (!row.messages_per_write) {
-    return {};
-  }
-  return fmt::format(" A write costs {:.1f} messages and {:.2f} forced writes.",
-                     *row.messages_per_write, row.syncs_per_write.value_or(0));
-}
-
-std::string outage_text(const Row& row) {
-  const double writes = row.without_writes_s.value_or(0);
-  const double reads = row.without_reads_s.value_or(0);
-  if (writes == 0 && reads == 0) {
-    return "Never stood still for a quarter of a second.";
-  }
-  return fmt::format(
-      "Without writes for {:.1f} s, without reads for {:.1f} s; longest stall {:.1f} s.", writes,
-      reads, row.longest_stall_s);
-}
-
 }  // namespace
-
-std::string summary_of(const Row& row) {
-  std::string text;
-  switch (row.linearizable.verdict) {
-    case Verdict::yes:
-      text = "Every answer was right (linearizable). ";
-      break;
-    case Verdict::no:
-      text = "Answers contradict each other: something acknowledged was lost or forgotten. ";
-      break;
-    case Verdict::cannot_tell:
-      text = "Whether every answer was right cannot be told. ";
-      break;
-    case Verdict::nothing_to_judge:
-      break;
-  }
-  text += outage_text(row);
-  const std::uint64_t refused = row.aborted + row.unavailable;
-  if (refused + row.unknown > 0) {
-    text += fmt::format(" {} operations were refused, {} ended unknown.", refused, row.unknown);
-  }
-  return text + cost_text(row);
-}
 
 std::string report_json(const std::vector<ReportedRun>& runs) {
   json::array list;

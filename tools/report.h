@@ -10,9 +10,6 @@
 
 namespace kv::logs {
 
-/// What a reader in a hurry wants to know of a run, in a sentence or two.
-std::string summary_of(const Row& row);
-
 /// A run with all that the page tells of it.
 struct ReportedRun {
   const Group* group;

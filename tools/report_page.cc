@@ -17,7 +17,8 @@ h1 { font-size: 24px; margin: 0 0 4px; } h2 { font-size: 18px; margin: 36px 0 4p
 p { margin: 4px 0 10px; } .soft { color: var(--soft); }
 .cards { display: grid; gap: 8px; margin: 16px 0; }
 .card { border-left: 6px solid; background: var(--band); padding: 8px 14px; border-radius: 4px; }
-.card b { display: inline-block; min-width: 150px; }
+.card { display: grid; grid-template-columns: 160px 1fr; column-gap: 16px; }
+.card b { font-size: 16px; } .card .soft { font-size: 13px; }
 .tag { border-radius: 10px; padding: 1px 9px; font-size: 13px; color: #fff; margin-right: 6px; }
 .yes { background: #1a7f4b; } .no { background: #c0302b; } .open { background: #7a828c; }
 canvas { width: 100%; display: block; }
@@ -34,8 +35,9 @@ th:first-child, td:first-child { text-align: left; }
 select { font: inherit; }
 </style></head><body>
 <h1>Which phase should I trust with what?</h1>
-<p class="soft">The same clients, the same load and the same faults against every phase. All
-figures are from the logs.</p>
+<p class="soft">The same clients, load and faults against every phase; all from the logs of this
+run. Linearizable: every answer fits one order of all operations, so nothing acknowledged was lost
+or stale.</p>
 <div class="cards" id="cards"></div>
 
 <h2>When could one write, when could one read?</h2>
@@ -147,8 +149,12 @@ function cards() {
   runs.forEach((run, i) => {
     const card = make("div", undefined, "card");
     card.style.borderColor = hue(i);
-    card.append(make("b", run.name), make("span", words[run.verdict], "tag " + kinds[run.verdict]),
-                document.createTextNode(run.summary));
+    const name = make("div"), text = make("div"), trust = make("div");
+    name.append(make("b", run.name), make("br"),
+                make("span", words[run.verdict], "tag " + kinds[run.verdict]));
+    trust.append("Trust it with ", make("b", run.trust, "trust"), ". " + run.because);
+    text.append(trust, make("div", run.figures, "soft"));
+    card.append(name, text);
     byId("cards").append(card);
   });
 }
@@ -325,7 +331,7 @@ function space() {
 function operations() {
   byId("near").hidden = near.length === 0;
   near.forEach(({ run, data }, i) =>
-    byId("op").append(new Option(run.name + ": " + data.words.split(":")[0], i)));
+    byId("op").append(new Option(run.name + ": " + data.words.split(/[.] /)[0], i)));
   byId("op").onchange = space;
 }
 

@@ -1,4 +1,8 @@
 // The report's page, without its data: style, words and script in one piece.
+//
+// The charts are drawn on canvases by hand: a run has at most 1,200 points, which no library draws
+// faster than the eye sees, and bands, crosses and bars would have to be drawn by hand anyway. So
+// nothing has to be fetched when the house is built.
 #pragma once
 
 #include <string_view>

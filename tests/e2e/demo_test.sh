@@ -21,11 +21,11 @@ sentence 'a fault is played' grep -q 'fault at 300ms pause leader (node 1)$' "$s
 sentence 'one that the phase has no part for is skipped in words' \
   grep -q 'fault at 400ms partition .*: skipped, ' "$scratch/out"
 sentence 'the table has a row for each phase, and both are linearizable' \
-  is "$(awk '/^phase[0-9]_/ && NF > 9 { print $1, $NF }' "$scratch/out")" \
+  is "$(awk '/^phase[0-9]_/ && NF > 15 { print $1, $NF }' "$scratch/out")" \
   $'phase1_sockets yes\nphase2_rpc yes'
 # shellcheck disable=SC2016 # awk's own
 sentence 'the pause is seen in it' \
-  awk '/^phase[0-9]_/ && NF > 9 && $13 < 0.3 { exit 1 }' "$scratch/out"
+  awk '/^phase[0-9]_/ && NF > 15 && $13 < 0.3 { exit 1 }' "$scratch/out"
 sentence 'the report is there' grep -q '"name":"phase2_rpc"' "$scratch/logs/report.html"
 sentence 'the logs are there' test -s "$folder/logs/server-1.log" -a -s "$folder/tcp_client.log" \
   -a -s "$folder/history.jsonl"

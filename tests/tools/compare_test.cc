@@ -252,6 +252,23 @@ BOOST_AUTO_TEST_CASE(each_phase_is_a_row_in_order_and_two_sources_at_once_are_on
   is_exactly(rows[1].per_second, 1.0);
 }
 
+BOOST_AUTO_TEST_CASE(trouble_is_the_time_in_which_somebody_asked_and_something_was_down) {
+  Logs logs;
+  logs.write("phase5_raft/h.jsonl", anchored(operation("put", 1000, 9000, "ok", "a")));
+  const auto cluster = [&](int ms, const std::string& fields) {
+    logs.log("phase5_raft/logs/cluster.log", ms, "phase=5 process=cluster event=" + fields);
+  };
+  cluster(0, "cluster_started replicas=3");
+  cluster(500, "replica_ended on=1 how=SIGKILL");  // half of it before anybody asked
+  cluster(2000, "fault_begins fault=partition on=0 what=halves");
+  cluster(3000, "replica_ready on=1");
+  cluster(4000, "fault_ends fault=partition on=0 what=halves");
+  cluster(8500, "replica_ended on=2 how=SIGKILL");  // and never back
+  const Row row = logs.rows().at(0);
+  is_exactly(row.troubled_s, 3 + 0.5);
+  BOOST_TEST(row.went_down);
+}
+
 BOOST_AUTO_TEST_CASE(the_table_says_what_the_rows_say) {
   Row row{.name = "phase3_2pc", .operations = 1234, .per_second = 456.7};
   row.p50_us = 1500;
