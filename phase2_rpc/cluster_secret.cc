@@ -6,6 +6,8 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <fstream>
+#include <iterator>
 
 #include "common/core/check.h"
 
@@ -17,6 +19,22 @@ const unsigned char* raw(ByteView bytes) {
 }
 
 }  // namespace
+
+bool read_secret(const std::string& path, std::string& secret, std::string& why) {
+  if (path.empty()) {
+    return true;
+  }
+  std::ifstream file{path};
+  secret.assign(std::istreambuf_iterator<char>{file}, {});
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) {
+    secret.pop_back();
+  }
+  if (!file || secret.empty()) {
+    why = "--cluster-secret: " + path + (file ? " is empty" : " cannot be read");
+    return false;
+  }
+  return true;
+}
 
 Bytes draw_nonce() {
   std::array<unsigned char, nonce_bytes> drawn{};

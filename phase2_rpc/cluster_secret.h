@@ -4,6 +4,7 @@
 // It keeps strangers out of a network that nobody rewrites; only TLS keeps out who can do that.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "common/core/bytes.h"
@@ -14,6 +15,10 @@ inline constexpr std::size_t nonce_bytes = 16;
 
 /// Unguessable bytes from the system; check() that it has some.
 Bytes draw_nonce();
+
+/// The secret is what `path` holds, up to its last line end; an empty path is no secret. False, and
+/// one line in `why`, if there is none.
+bool read_secret(const std::string& path, std::string& secret, std::string& why);
 
 /// HMAC-SHA-256 of the nonce under the secret.
 Bytes prove_secret(std::string_view secret, ByteView nonce);

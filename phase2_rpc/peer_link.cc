@@ -336,8 +336,10 @@ void PeerLink::hear_locked(ByteView arrived) {
 
 /// After the peer's own hello, so that the proof of the secret is on its way before.
 void PeerLink::say_hello_locked() {
-  const Bytes hello =
-      wire::encode(PeerHello{.cluster = options_.cluster, .from = options_.self, .to = peer_.node});
+  const Bytes hello = wire::encode(PeerHello{.cluster = options_.cluster,
+                                             .from = options_.self,
+                                             .to = peer_.node,
+                                             .founders = options_.founders});
   const Instant now = host::run_now();
   CallResult refusal;
   const auto on_welcome = [this](CallResult&& result) {  // in feed(), so under the lock

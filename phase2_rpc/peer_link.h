@@ -31,6 +31,7 @@ class PeerLink {
   ~PeerLink() = default;
 
   NodeId peer() const { return peer_.node; }
+  const host::Endpoint& address() const { return peer_.rpc; }
   bool ready() const { return ready_; }
 
   /// Adds a message to what flush() sends.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "common/core/ids.h"
 #include "phase2_rpc/method.h"
@@ -16,12 +17,16 @@ struct PeerHello {
   std::string cluster;  // by name: replicas of another cluster are refused
   NodeId from;
   NodeId to;  // whom the caller takes us for
+  /// Whom the caller's --peers named when the cluster began, by number: replicas that were told of
+  /// different ones would count different majorities. Empty: it joined later.
+  std::vector<NodeId> founders;
 
   bool operator==(const PeerHello&) const = default;
   static void fields(auto& self, auto& visit) {
     visit("cluster", self.cluster);
     visit("from", self.from);
     visit("to", self.to);
+    visit("founders", self.founders);
   }
 };
 

@@ -23,6 +23,18 @@ namespace kv::rpc {
 
 namespace asio = boost::asio;
 
+namespace {
+
+std::string text_of(const std::vector<NodeId>& nodes) {
+  std::string text;
+  for (const NodeId node : nodes) {
+    text += (text.empty() ? "" : ",") + std::to_string(node.value);
+  }
+  return text;
+}
+
+}  // namespace
+
 // --- what comes in -------------------------------------------------------------------------------
 
 /// The methods that peers call, on the RPC server's threads.
@@ -30,13 +42,9 @@ class RpcPeerTransport::Intake {
  public:
   Intake(const Options& options, Dispatcher& dispatcher, Notice notice);
 
-  void know(const std::vector<host::Peer>& peers) {
-    const std::lock_guard lock{mutex_};
-    for (const host::Peer& peer : peers) {
-      if (peer.node != options_.self) {
-        peers_.push_back(peer.node);
-      }
-    }
+  void know(std::vector<NodeId> peers) {
+    const std::lock_guard lock{peers_mutex_};
+    peers_ = std::move(peers);
   }
   void start(OnMessages on_messages) {
     const std::lock_guard lock{mutex_};
@@ -53,14 +61,18 @@ class RpcPeerTransport::Intake {
   CallResult on_batch(const CallContext& context, ByteView body);
   bool take_frames(ByteView body, std::vector<host::PeerMessage>& messages) const;
   CallResult refuse(Code code, const std::string& why);
-  bool knows_locked(NodeId node) const { return std::ranges::find(peers_, node) != peers_.end(); }
+  bool knows(NodeId node) const {
+    const std::shared_lock lock{peers_mutex_};
+    return std::ranges::find(peers_, node) != peers_.end();
+  }
 
   static constexpr Duration notice_interval = std::chrono::seconds{1};
 
   const Options options_;
   const Notice notice_;
-  std::shared_mutex mutex_;  // guards on_messages_ and peers_
+  std::shared_mutex mutex_;  // guards on_messages_
   OnMessages on_messages_;
+  mutable std::shared_mutex peers_mutex_;  // guards peers_; on_messages_ may change them
   std::vector<NodeId> peers_;
   std::atomic<std::uint64_t> refused_{0};
   std::atomic<Instant> next_notice_{Instant{}};
@@ -96,8 +108,14 @@ CallResult RpcPeerTransport::Intake::on_hello(const CallContext& context, ByteVi
                   who + " looks for node " + std::to_string(hello->to.value) + ", this is node " +
                       std::to_string(options_.self.value));
   }
-  const std::shared_lock lock{mutex_};
-  if (!knows_locked(hello->from)) {
+  if (!hello->founders.empty() && !options_.founders.empty() &&
+      hello->founders != options_.founders) {
+    return refuse(Code::failed_precondition,
+                  who + " was started with --peers of nodes " + text_of(hello->founders) +
+                      ", node " + std::to_string(options_.self.value) + " with " +
+                      text_of(options_.founders) + ": give all replicas the same");
+  }
+  if (!knows(hello->from)) {
     return refuse(Code::failed_precondition, who + " is not one of this replica's peers");
   }
   return {.body = wire::encode(PeerWelcome{.node = options_.self})};
@@ -123,7 +141,7 @@ bool RpcPeerTransport::Intake::take_frames(ByteView body,
   wire::Frame frame;
   while (!body.empty()) {
     if (wire::take_frame(body, frame) != wire::FrameVerdict::whole || frame.to != options_.self ||
-        (messages.empty() ? !knows_locked(frame.from) : frame.from != messages.front().from)) {
+        (messages.empty() ? !knows(frame.from) : frame.from != messages.front().from)) {
       return false;
     }
     messages.push_back({.from = frame.from, .msg = frame.msg, .bytes = Bytes{frame.body}});
@@ -152,17 +170,33 @@ class RpcPeerTransport::Links {
   Links& operator=(const Links&) = delete;
   ~Links() { stop(); }
 
-  void know(const std::vector<host::Peer>& peers) {
+  /// Links to others are closed; those that there are stay. `peers` is without this replica.
+  void reach(const std::vector<host::Peer>& peers) {
+    const std::lock_guard lock{mutex_};
+    std::erase_if(links_, [&](const std::shared_ptr<PeerLink>& link) {
+      const bool stays = std::ranges::any_of(peers, [&](const host::Peer& peer) {
+        return peer.node == link->peer() && peer.rpc == link->address();
+      });
+      if (!stays) {
+        close_soon(link);
+      }
+      return !stays;
+    });
     for (const host::Peer& peer : peers) {
-      if (peer.node != options_.self) {
-        links_.push_back(std::make_unique<PeerLink>(loop_, options_, peer, notice_));
+      if (link_to(peer.node) == nullptr) {
+        links_.push_back(std::make_shared<PeerLink>(loop_, options_, peer, notice_));
+        if (started_) {
+          connect_soon(links_.back());
+        }
       }
     }
   }
 
   void start() {
+    const std::lock_guard lock{mutex_};
+    started_ = true;
     for (const auto& link : links_) {
-      asio::post(loop_, [&link = *link] { link.connect(); });
+      connect_soon(link);
     }
     thread_ = std::thread{[this] {
       host::name_this_thread("peers");
@@ -176,6 +210,7 @@ class RpcPeerTransport::Links {
       return;
     }
     asio::post(loop_, [this] {
+      const std::lock_guard lock{mutex_};
       for (const auto& link : links_) {
         link->close();
       }
@@ -204,7 +239,14 @@ class RpcPeerTransport::Links {
     return found == links_.end() ? nullptr : found->get();
   }
 
+  bool ready(NodeId peer) const {
+    const std::lock_guard lock{mutex_};
+    const PeerLink* const link = link_to(peer);
+    return link != nullptr && link->ready();
+  }
+
   PeerCounts counts() const {
+    const std::lock_guard lock{mutex_};
     PeerCounts counts;
     for (const auto& link : links_) {
       link->add_to(counts);
@@ -213,26 +255,71 @@ class RpcPeerTransport::Links {
   }
 
  private:
+  void connect_soon(const std::shared_ptr<PeerLink>& link) {
+    asio::post(loop_, [link] { link->connect(); });
+  }
+
+  /// It goes when what it had begun on the loop has ended: that is queued before the last post.
+  void close_soon(const std::shared_ptr<PeerLink>& link) {
+    asio::post(loop_, [this, link] {
+      link->close();
+      asio::post(loop_, [link] {});
+    });
+  }
+
   const Options options_;
   const Notice notice_;
   asio::io_context loop_;
-  std::vector<std::unique_ptr<PeerLink>> links_;
+  /// Guards links_: only the sending thread changes it, and so reads it without the lock.
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<PeerLink>> links_;
+  bool started_ = false;
   std::thread thread_;
 };
 
 // --- the transport -------------------------------------------------------------------------------
 
-RpcPeerTransport::RpcPeerTransport(Options options, Dispatcher& dispatcher, Notice notice)
-    : intake_(std::make_unique<Intake>(options, dispatcher, notice)),
-      links_(std::make_unique<Links>(std::move(options), notice)) {}
-
 RpcPeerTransport::~RpcPeerTransport() {
   stop();
 }
 
+RpcPeerTransport::RpcPeerTransport(Options options, Dispatcher& dispatcher, Notice notice)
+    : self_(options.self),
+      routes_(options.routes),
+      intake_(std::make_unique<Intake>(options, dispatcher, notice)),
+      links_(std::make_unique<Links>(std::move(options), notice)) {}
+
 void RpcPeerTransport::know(const std::vector<host::Peer>& peers) {
-  intake_->know(peers);
-  links_->know(peers);
+  std::vector<host::Peer> others;
+  std::vector<NodeId> nodes;
+  for (const host::Peer& peer : peers) {
+    if (peer.node != self_) {
+      others.push_back(peer);
+      nodes.push_back(peer.node);
+    }
+  }
+  intake_->know(std::move(nodes));
+  links_->reach(others);
+}
+
+void RpcPeerTransport::meet(const std::vector<Member>& members) {
+  std::vector<host::Peer> others;
+  std::vector<NodeId> nodes;
+  for (const Member& member : members) {
+    if (member.node == self_) {
+      continue;
+    }
+    nodes.push_back(member.node);
+    const auto route = std::ranges::find(routes_, member.node, &host::Peer::node);
+    host::Peer peer{.node = member.node, .rpc = {}};
+    if (route != routes_.end()) {
+      others.push_back(*route);
+    } else if (host::read_endpoint(member.address, peer.rpc).empty() && !peer.rpc.off) {
+      others.push_back(peer);
+    }
+  }
+  intake_->know(std::move(nodes));
+  links_->reach(others);
 }
 
 void RpcPeerTransport::start(OnMessages on_messages) {
@@ -245,8 +332,7 @@ void RpcPeerTransport::send(std::vector<Send>& sends, std::uint64_t first_msg) {
 }
 
 bool RpcPeerTransport::connected(NodeId peer) const {
-  const PeerLink* const link = links_->link_to(peer);
-  return link != nullptr && link->ready();
+  return links_->ready(peer);
 }
 
 void RpcPeerTransport::stop() {

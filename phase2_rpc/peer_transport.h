@@ -42,6 +42,9 @@ class RpcPeerTransport final : public host::PeerTransport {
   struct Options {
     NodeId self;
     std::string cluster = "quintet";
+    std::vector<NodeId> founders;  // of the cluster, by number; empty: this replica joined later
+    /// How this replica reaches others, if not at the addresses that they are said to have.
+    std::vector<host::Peer> routes;
     std::string secret;  // of the cluster; empty: nobody need prove anything
     std::shared_ptr<boost::asio::ssl::context> tls;  // a client's (open_tls()); none: plain TCP
     std::size_t queue_bytes_max = 32 * 1024 * 1024;  // for each peer, while its socket is full
@@ -62,9 +65,11 @@ class RpcPeerTransport final : public host::PeerTransport {
   RpcPeerTransport(Options options, Dispatcher& dispatcher, Notice notice);
   ~RpcPeerTransport() override;  // as stop()
 
-  /// All replicas; this one is passed over. Once, before start(): until then nobody is heard.
+  /// All replicas; this one is passed over. Before start(): until then nobody is heard.
   void know(const std::vector<host::Peer>& peers);
 
+  /// A member without an address and a route is heard, and not reached.
+  void meet(const std::vector<Member>& members) override;
   void start(OnMessages on_messages) override;
   void send(std::vector<Send>& sends, std::uint64_t first_msg) override;
   bool connected(NodeId peer) const override;
@@ -76,6 +81,8 @@ class RpcPeerTransport final : public host::PeerTransport {
  private:
   class Links;
   class Intake;
+  const NodeId self_;
+  const std::vector<host::Peer> routes_;
   std::unique_ptr<Intake> intake_;
   std::unique_ptr<Links> links_;
 };

@@ -15,7 +15,9 @@
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/front_door.h"
 #include "phase2_rpc/access_log.h"
+#include "phase2_rpc/cluster_secret.h"
 #include "phase2_rpc/kv_skeleton.h"
+#include "phase2_rpc/member_methods.h"
 #include "phase2_rpc/peer_transport.h"
 #include "phase2_rpc/replica_figures.h"
 #include "phase2_rpc/replica_recorder.h"
@@ -44,24 +46,12 @@ std::string why_no_role(const ReplicaProgram& program, const ReplicaFlags& flags
   return {};
 }
 
-bool read_secret(const std::string& path, std::string& secret, std::string& why) {
-  if (path.empty()) {
-    return true;
+/// Who founds the cluster.
+std::vector<NodeId> founders_of(const host::ServerFlags& server) {
+  std::vector<NodeId> nodes;
+  if (!server.joins) {
+    nodes.push_back(server.node);
   }
-  std::ifstream file{path};
-  secret.assign(std::istreambuf_iterator<char>{file}, {});
-  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) {
-    secret.pop_back();
-  }
-  if (!file || secret.empty()) {
-    why = "--cluster-secret: " + path + (file ? " is empty" : " cannot be read");
-    return false;
-  }
-  return true;
-}
-
-std::vector<NodeId> nodes_of(const host::ServerFlags& server) {
-  std::vector<NodeId> nodes{server.node};
   for (const host::Peer& peer : server.peers) {
     if (peer.node != server.node) {
       nodes.push_back(peer.node);
@@ -69,6 +59,17 @@ std::vector<NodeId> nodes_of(const host::ServerFlags& server) {
   }
   std::ranges::sort(nodes);
   return nodes;
+}
+
+/// The node's own way to each; --routes before --peers.
+std::vector<host::Peer> routes_of(const host::ServerFlags& server) {
+  std::vector<host::Peer> routes = server.routes;
+  for (const host::Peer& peer : server.peers) {
+    if (std::ranges::find(routes, peer.node, &host::Peer::node) == routes.end()) {
+      routes.push_back(peer);
+    }
+  }
+  return routes;
 }
 
 std::string log_context(const ReplicaProgram& program, const host::ServerFlags& server) {
@@ -106,6 +107,11 @@ void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& ta
             "DIR");
   program.add_flags(flags);
   flags.finally([&] { return why_no_role(program, target); });
+  flags.finally([&]() -> std::string {
+    return target.server.joins && !program.members_change
+               ? "--join: the members of " + program.name + " cannot change"
+               : "";
+  });
 }
 
 // --- the parts -----------------------------------------------------------------------------------
@@ -122,6 +128,7 @@ struct ReplicaServer::Parts {
   bool open_doors(std::string& why);
   host::ReplicaHost::Options host_options(Random& chance) const;
   sockets::FrontDoorOptions door_options() const;
+  std::vector<NodeId> peers_now() const;
   RpcServer::Options rpc_options() const;
   void note(const LogFields& fields) { access->write(Level::info, fields.text()); }
 
@@ -157,7 +164,7 @@ bool ReplicaServer::Parts::open_replica(std::string& why) {
   for (std::uint32_t i = 0; i < server.node.value; ++i) {
     chance = Random{chance.next()};  // one --seed for a whole cluster is none for all its nodes
   }
-  const std::vector<NodeId> nodes = nodes_of(server);
+  const std::vector<NodeId> nodes = founders_of(server);
   std::shared_ptr<boost::asio::ssl::context> tls;
   if (flags.security.tls.wanted() && !(tls = open_tls(flags.security.tls, TlsSide::client, why))) {
     return false;
@@ -175,6 +182,8 @@ bool ReplicaServer::Parts::open_replica(std::string& why) {
   transport = std::make_unique<RpcPeerTransport>(
       RpcPeerTransport::Options{.self = server.node,
                                 .cluster = flags.cluster,
+                                .founders = server.joins ? std::vector<NodeId>{} : nodes,
+                                .routes = routes_of(server),
                                 .secret = secret,
                                 .tls = tls,
                                 .seed = chance.next()},
@@ -216,6 +225,19 @@ RpcServer::Options ReplicaServer::Parts::rpc_options() const {
   return options;
 }
 
+/// Whom it speaks to: the members, or, where they never change, the founders.
+std::vector<NodeId> ReplicaServer::Parts::peers_now() const {
+  std::vector<NodeId> peers;
+  for (const Member& member : host->members().members) {
+    peers.push_back(member.node);
+  }
+  if (peers.empty()) {
+    peers = founders_of(flags.server);
+  }
+  std::erase(peers, flags.server.node);
+  return peers;
+}
+
 sockets::FrontDoorOptions ReplicaServer::Parts::door_options() const {
   sockets::FrontDoorOptions options;
   options.tcp = flags.server.tcp;
@@ -224,9 +246,7 @@ sockets::FrontDoorOptions ReplicaServer::Parts::door_options() const {
   options.connections_max = flags.connections_max;
   options.drain_patience = flags.drain_patience;
   options.more_figures = [this](std::vector<host::Figure>& figures) {
-    std::vector<NodeId> peers = nodes_of(flags.server);
-    std::erase(peers, flags.server.node);
-    append_replica_figures(*host, program.gauges, *transport, peers, figures);
+    append_replica_figures(*host, program.gauges, *transport, peers_now(), figures);
     append_figures(dispatcher, *rpc, figures);
   };
   return options;
@@ -234,6 +254,7 @@ sockets::FrontDoorOptions ReplicaServer::Parts::door_options() const {
 
 bool ReplicaServer::Parts::open_doors(std::string& why) {
   serve_service(dispatcher, *host);
+  serve_members(dispatcher, *host, secret.empty() ? Callers::all : Callers::trusted);
   serve_server_methods(dispatcher, [this] { return host->healthy(); });
   access->attach(dispatcher);
   rpc = std::make_unique<RpcServer>(

@@ -33,7 +33,7 @@ namespace kv::rpc {
 /// What a phase's replica is made of.
 struct ReplicaSettings {
   NodeId self;
-  std::vector<NodeId> nodes;  // all of the cluster, in order, this one among them
+  std::vector<NodeId> nodes;  // who founds the cluster, in order; whoever is not among them joins
   std::uint64_t seed = 0;     // this life's and this node's own
   Level note_level = Level::info;
 };
@@ -47,6 +47,7 @@ struct ReplicaProgram {
   std::vector<std::string> roles;               // that --fail may name, besides `all`
   std::vector<host::ReplicaGauge> gauges;       // for /metrics and /status
   std::function<bool(const Replica&)> serving;  // see ReplicaHost::Options
+  bool members_change = false;                  // its Replica is a kv::Members
 };
 
 /// What the command line of a replica's server says.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/core/check.h"
 #include "common/host/address.h"
 #include "common/wire/logfmt.h"
 
@@ -56,7 +57,8 @@ bool Cluster::prepare(std::string& why) {
     return false;
   }
   if (has_peers(plan.phase) && options_.through_proxy) {
-    proxy_ = FaultProxy::open(loop_, plan.replicas, options_.seed, why);
+    const std::uint32_t nodes = may_change_members(plan.phase) ? replicas_max : plan.replicas;
+    proxy_ = FaultProxy::open(loop_, nodes, options_.seed, why);
     if (!proxy_) {
       return false;
     }
@@ -66,15 +68,21 @@ bool Cluster::prepare(std::string& why) {
     if (has_peers(plan.phase) && !make_folder(data_folder(plan, node), why)) {
       return false;
     }
-    auto seat = std::make_unique<Seat>();
-    seat->process = std::make_unique<ReplicaProcess>(
-        loop_, guard_,
-        ReplicaProcess::Events{
-            .ready = [this, node] { on_ready(node); },
-            .ended = [this, node](const ReplicaProcess::End& end) { on_end(node, end); }});
-    seats_.push_back(std::move(seat));
+    add_seat();
+    seats_.back()->member = true;
   }
   return true;
+}
+
+void Cluster::add_seat() {
+  const NodeId node{size() + 1};
+  auto seat = std::make_unique<Seat>();
+  seat->process = std::make_unique<ReplicaProcess>(
+      loop_, guard_,
+      ReplicaProcess::Events{
+          .ready = [this, node] { on_ready(node); },
+          .ended = [this, node](const ReplicaProcess::End& end) { on_end(node, end); }});
+  seats_.push_back(std::move(seat));
 }
 
 void Cluster::start() {
@@ -96,12 +104,29 @@ void Cluster::start() {
 std::string Cluster::launch(NodeId node) {
   const ReplicaProcess::Launch launch{
       .program = plan().program,
-      .arguments = arguments_of(plan(), node,
+      .arguments = arguments_of(plan(), node, company_of(node),
                                 [this](NodeId from, NodeId to) { return peer_port(from, to); }),
       .error_file = error_file(plan(), node)};
   std::string why;
-  static_cast<void>(seat(node).process->start(launch, why));
+  static_cast<void>(seat_of(node).process->start(launch, why));
   return why;
+}
+
+/// Founders are told of the founders, always: what came since is in their journals.
+Company Cluster::company_of(NodeId node) const {
+  Company company = founders_company(plan(), proxy_ != nullptr);
+  if (!seats_.at(node.value - 1)->joins) {
+    return company;
+  }
+  company.joins = true;
+  company.peers = members();
+  company.routes.clear();
+  for (std::uint32_t i = 1; i <= replicas_max && proxy_; ++i) {
+    if (!is_member({i})) {
+      company.routes.push_back({i});
+    }
+  }
+  return company;
 }
 
 std::uint16_t Cluster::peer_port(NodeId from, NodeId to) const {
@@ -109,7 +134,7 @@ std::uint16_t Cluster::peer_port(NodeId from, NodeId to) const {
 }
 
 void Cluster::on_ready(NodeId node) {
-  Seat& here = seat(node);
+  Seat& here = seat_of(node);
   const auto rpc = here.process->addresses().find("rpc");
   host::Endpoint endpoint;
   if (proxy_ && rpc != here.process->addresses().end() &&
@@ -139,7 +164,7 @@ void Cluster::on_ready(NodeId node) {
 }
 
 void Cluster::on_end(NodeId node, const ReplicaProcess::End& end) {
-  Seat& here = seat(node);
+  Seat& here = seat_of(node);
   note(end.was_asked ? Level::info : Level::error, wire::LogFields{}
                                                        .add("event", "replica_ended")
                                                        .add("on", node.value)
@@ -149,6 +174,10 @@ void Cluster::on_end(NodeId node, const ReplicaProcess::End& end) {
   if (stopping_) {
     settle(here, "the cluster stops");
     return check_stopped();
+  }
+  if (here.when_left) {
+    settle(here, text_of(node) + " leaves");
+    return leave(node);
   }
   if (here.start_when_down) {
     here.start_when_down = false;
@@ -172,7 +201,7 @@ void Cluster::on_end(NodeId node, const ReplicaProcess::End& end) {
 
 void Cluster::on_start_too_long() {
   for (std::uint32_t node = 1; node <= size(); ++node) {
-    if (!seat({node}).up_once) {
+    if (!seat_of({node}).up_once) {
       const auto seconds =
           std::chrono::duration_cast<std::chrono::seconds>(options_.start_patience).count();
       return fail({.why = text_of({node}) + " was not ready within " + std::to_string(seconds) +
@@ -227,26 +256,27 @@ void Cluster::check_stopped() {
 }
 
 std::string Cluster::kill(NodeId node) {
-  Seat& here = seat(node);
+  Seat& here = seat_of(node);
   here.start_when_down = false;
   settle(here, text_of(node) + " was killed");
   return here.process->kill() ? "" : text_of(node) + " is down already";
 }
 
 std::string Cluster::pause(NodeId node) {
-  return seat(node).process->pause()
+  return seat_of(node).process->pause()
              ? ""
              : text_of(node) + " is " + std::string{name_of(replica(node).state())};
 }
 
 std::string Cluster::resume(NodeId node) {
-  return seat(node).process->resume() ? "" : text_of(node) + " is not paused";
+  return seat_of(node).process->resume() ? "" : text_of(node) + " is not paused";
 }
 
 void Cluster::restart(NodeId node, Done done) {
-  Seat& here = seat(node);
-  if (stopping_) {
-    return done("the cluster stops");
+  Seat& here = seat_of(node);
+  if (stopping_ || !here.member) {
+    return done(stopping_ ? "the cluster stops"
+                          : text_of(node) + " is no member: quintet ctl add takes it in");
   }
   here.waiting.push_back(std::move(done));
   if (here.process->state() != ReplicaProcess::State::down) {
@@ -268,6 +298,61 @@ std::string Cluster::wipe(NodeId node) {
     fs::remove_all(entry.path(), failure);
   }
   return failure ? data_folder(plan(), node) + ": " + failure.message() : "";
+}
+
+// --- members -------------------------------------------------------------------------------------
+
+bool Cluster::is_member(NodeId node) const {
+  return node.value >= 1 && node.value <= size() && seats_[node.value - 1]->member;
+}
+
+std::vector<NodeId> Cluster::members() const {
+  std::vector<NodeId> members;
+  for (std::uint32_t node = 1; node <= size(); ++node) {
+    if (is_member({node})) {
+      members.push_back({node});
+    }
+  }
+  return members;
+}
+
+void Cluster::seat(NodeId node, Done done) {
+  check(node.value >= 1 && node.value <= replicas_max && !is_member(node));
+  while (size() < node.value) {
+    add_seat();
+  }
+  Seat& here = seat_of(node);
+  here.member = true;
+  here.joins = true;
+  std::string why;
+  std::error_code failure;
+  fs::remove_all(data_folder(plan(), node), failure);  // of one that was never let in
+  if (!make_folder(data_folder(plan(), node), why)) {
+    here.member = false;
+    return done(why);
+  }
+  restart(node, std::move(done));
+}
+
+void Cluster::unseat(NodeId node, Done done) {
+  Seat& here = seat_of(node);
+  here.start_when_down = false;
+  here.when_left = std::move(done);
+  if (!here.process->stop()) {
+    leave(node);
+  }
+}
+
+/// What it had on its disk may still be wanted, but never again under its number.
+void Cluster::leave(NodeId node) {
+  Seat& here = seat_of(node);
+  here.member = false;
+  const std::string folder = data_folder(plan(), node);
+  std::error_code failure;
+  fs::remove_all(folder + ".left", failure);
+  fs::rename(folder, folder + ".left", failure);
+  const Done done = std::exchange(here.when_left, {});
+  done(failure ? folder + ": " + failure.message() : "");
 }
 
 void Cluster::note(Level level, std::string_view fields) {

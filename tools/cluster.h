@@ -63,7 +63,17 @@ class Cluster {
   /// The replica's data folder; only while it is down.
   std::string wipe(NodeId node);
 
-  std::uint32_t size() const { return options_.plan.replicas; }
+  /// Starts a node that is no member, on an empty disk, to wait until it is added; `done` when it
+  /// is ready, or will never be. From now on it counts as one here.
+  void seat(NodeId node, Done done);
+  /// Ends the replica, puts its data folder aside (`nodeN.left`, in place of an older one), and
+  /// forgets it; `done` when it is down.
+  void unseat(NodeId node, Done done);
+  bool is_member(NodeId node) const;
+  std::vector<NodeId> members() const;
+
+  /// The highest number that a node has, or had.
+  std::uint32_t size() const { return static_cast<std::uint32_t>(seats_.size()); }
   const Plan& plan() const { return options_.plan; }
   const ReplicaProcess& replica(NodeId node) const { return *seats_.at(node.value - 1)->process; }
   /// None in phases 1 and 2, and without a proxy.
@@ -77,6 +87,9 @@ class Cluster {
     bool start_when_down = false;
     std::vector<Done> waiting;  // for it to be ready
     bool up_once = false;
+    bool member = false;  // it is a member, or becomes one
+    bool joins = false;   // it did not found the cluster
+    Done when_left;       // it is to be forgotten when it is down
   };
 
   Cluster(sockets::EventLoop& loop, ProcessGuard& guard, host::Log& log, ClusterOptions options,
@@ -89,7 +102,10 @@ class Cluster {
   void settle(Seat& seat, const std::string& why);
   void fail(Failure failure);
   void check_stopped();
-  Seat& seat(NodeId node) { return *seats_.at(node.value - 1); }
+  Seat& seat_of(NodeId node) { return *seats_.at(node.value - 1); }
+  void add_seat();
+  Company company_of(NodeId node) const;
+  void leave(NodeId node);
   std::uint16_t peer_port(NodeId from, NodeId to) const;
 
   sockets::EventLoop& loop_;

@@ -16,6 +16,7 @@
 #include "tools/control_desk.h"
 #include "tools/control_server.h"
 #include "tools/fault_player.h"
+#include "tools/member_desk.h"
 #include "tools/own_folder.h"
 #include "tools/role_finder.h"
 
@@ -146,6 +147,7 @@ class Run {
   host::Log& log_;
   std::unique_ptr<Cluster> cluster_;
   std::unique_ptr<cluster::FaultPlayer> player_;
+  std::unique_ptr<cluster::MemberDesk> members_;
   std::unique_ptr<cluster::ControlDesk> desk_;
   std::unique_ptr<cluster::ControlServer> control_;
   std::vector<std::function<void()>> when_stopped_;
@@ -177,14 +179,14 @@ bool Run::open(const ClusterOptions& options, std::string& why) {
   if (!cluster_) {
     return false;
   }
-  player_ = std::make_unique<cluster::FaultPlayer>(
-      loop_, *cluster_,
-      [this](const std::string& role, std::function<void(NodeId)> found) {
-        find_role(loop_, *cluster_, role, role_patience, std::move(found));
-      },
-      options.seed);
+  const auto find = [this](const std::string& role, std::function<void(NodeId)> found) {
+    find_role(loop_, *cluster_, role, role_patience, std::move(found));
+  };
+  player_ = std::make_unique<cluster::FaultPlayer>(loop_, *cluster_, find, options.seed);
+  members_ = std::make_unique<cluster::MemberDesk>(loop_, *cluster_, find);
   desk_ = std::make_unique<cluster::ControlDesk>(
-      *cluster_, *player_, [this](std::function<void()> stopped) { stop(std::move(stopped)); });
+      *cluster_, *player_, *members_,
+      [this](std::function<void()> stopped) { stop(std::move(stopped)); });
   control_ = cluster::ControlServer::open(
       loop_, options.plan.dir,
       [this](const std::shared_ptr<cluster::ControlCall>& call,

@@ -13,8 +13,8 @@
 namespace kv::cluster {
 namespace {
 
-constexpr std::array own_flags{"--node", "--peers", "--data", "--log",
-                               "--tcp",  "--udp",   "--rpc",  "--http"};
+constexpr std::array own_flags{"--node", "--peers", "--join", "--routes", "--data",
+                               "--log",  "--tcp",   "--udp",  "--rpc",    "--http"};
 constexpr std::array doors{Door::tcp, Door::udp, Door::rpc, Door::http};
 
 // Below the range from which the kernel takes ports for others.
@@ -65,7 +65,20 @@ std::string data_folder(const Plan& plan, NodeId node) {
   return plan.dir + "/data/node" + name_of(node);
 }
 
-std::vector<std::string> arguments_of(const Plan& plan, NodeId node, const PeerPort& peer_port) {
+Company founders_company(const Plan& plan, bool through_proxy) {
+  Company company;
+  for (std::uint32_t node = 1; node <= replicas_max; ++node) {
+    if (node <= plan.replicas) {
+      company.peers.push_back({node});
+    } else if (through_proxy && may_change_members(plan.phase)) {
+      company.routes.push_back({node});
+    }
+  }
+  return company;
+}
+
+std::vector<std::string> arguments_of(const Plan& plan, NodeId node, const Company& company,
+                                      const PeerPort& peer_port) {
   std::vector<std::string> arguments{"--tcp",  loopback(port_of(plan, Door::tcp, node)),
                                      "--udp",  loopback(port_of(plan, Door::udp, node)),
                                      "--http", loopback(port_of(plan, Door::http, node)),
@@ -78,13 +91,21 @@ std::vector<std::string> arguments_of(const Plan& plan, NodeId node, const PeerP
     add("--rpc", loopback(port_of(plan, Door::rpc, node)));
   }
   if (has_peers(plan.phase)) {
-    std::string peers;
-    for (std::uint32_t peer = 1; peer <= plan.replicas; ++peer) {
-      peers += (peers.empty() ? "" : ",") + std::to_string(peer) + "=" +
-               loopback(peer_port(node, {peer}));
-    }
+    const auto list = [&](const std::vector<NodeId>& nodes) {
+      std::string text;
+      for (const NodeId peer : nodes) {
+        text += (text.empty() ? "" : ",") + name_of(peer) + "=" + loopback(peer_port(node, peer));
+      }
+      return text;
+    };
     add("--node", name_of(node));
-    add("--peers", peers);
+    add("--peers", list(company.peers));
+    if (!company.routes.empty()) {
+      add("--routes", list(company.routes));
+    }
+    if (company.joins) {
+      arguments.push_back("--join");
+    }
     add("--data", data_folder(plan, node));
   }
   if (plan.seed) {

@@ -25,9 +25,7 @@ std::vector<NodeId> nodes_of(const Cluster& cluster, const std::string& who, std
   NodeId node;
   const auto [end, failure] = std::from_chars(who.data(), who.data() + who.size(), node.value);
   if (who == "all") {
-    for (std::uint32_t i = 1; i <= cluster.size(); ++i) {
-      nodes.push_back({i});
-    }
+    nodes = cluster.members();
   } else if (failure == std::errc{} && end == who.data() + who.size() && node.value >= 1 &&
              node.value <= cluster.size()) {
     nodes.push_back(node);
@@ -80,6 +78,12 @@ void ControlDesk::handle(const std::shared_ptr<ControlCall>& call, const Control
     call->end({});
   } else if (word == "play") {
     play(call, request.text);
+  } else if (word == "add") {
+    members_.add(who, [call](const std::string& why) { call->end(why); });
+  } else if (word == "remove") {
+    members_.remove(who, [call](const std::string& why) { call->end(why); });
+  } else if (word == "transfer") {
+    members_.transfer(who, [call](const std::string& why) { call->end(why); });
   } else if (word == "stop") {
     stop_([call] { call->end({}); });
   } else if (word.empty()) {
@@ -153,19 +157,21 @@ void ControlDesk::play(const Call& call, const std::string& text) {
 void ControlDesk::status(const Call& call) {
   call->say(fmt::format("{:<5} {:<9} {:>8}  {:<22} {:<22} {:<22} {}", "node", "state", "pid", "tcp",
                         "udp", "rpc", "http"));
-  for (std::uint32_t i = 1; i <= cluster_.size(); ++i) {
-    const ReplicaProcess& replica = cluster_.replica({i});
+  for (const NodeId node : cluster_.members()) {
+    const ReplicaProcess& replica = cluster_.replica(node);
     const auto address = [&replica](std::string_view door) -> std::string {
       const auto found = replica.addresses().find(door);
       return found == replica.addresses().end() ? "-" : found->second;
     };
-    call->say(fmt::format("{:<5} {:<9} {:>8}  {:<22} {:<22} {:<22} {}", i, name_of(replica.state()),
+    call->say(fmt::format("{:<5} {:<9} {:>8}  {:<22} {:<22} {:<22} {}", node.value,
+                          name_of(replica.state()),
                           replica.pid() == 0 ? "-" : std::to_string(replica.pid()), address("tcp"),
                           address("udp"), address("rpc"), address("http")));
   }
   if (const FaultProxy* const links = cluster_.links()) {
     call->say(fmt::format("links: {} of {} cut, {} connections, {} bytes passed",
-                          links->cut_links(), cluster_.size() * (cluster_.size() - 1),
+                          links->cut_links(),
+                          cluster_.members().size() * (cluster_.members().size() - 1),
                           links->connections(), links->bytes_passed()));
   }
   call->end({});

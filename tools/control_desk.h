@@ -8,15 +8,16 @@
 #include "tools/cluster.h"
 #include "tools/control_server.h"
 #include "tools/fault_player.h"
+#include "tools/member_desk.h"
 
 namespace kv::cluster {
 
 class ControlDesk {
  public:
   /// `stop` ends the cluster, and calls when no replica is left.
-  ControlDesk(Cluster& cluster, FaultPlayer& player,
+  ControlDesk(Cluster& cluster, FaultPlayer& player, MemberDesk& members,
               std::function<void(std::function<void()>)> stop)
-      : cluster_(cluster), player_(player), stop_(std::move(stop)) {}
+      : cluster_(cluster), player_(player), members_(members), stop_(std::move(stop)) {}
 
   void handle(const std::shared_ptr<ControlCall>& call, const ControlRequest& request);
 
@@ -31,6 +32,7 @@ class ControlDesk {
 
   Cluster& cluster_;
   FaultPlayer& player_;
+  MemberDesk& members_;
   std::function<void(std::function<void()>)> stop_;
 };
 

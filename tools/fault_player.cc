@@ -91,7 +91,7 @@ FaultPlayer::FaultPlayer(sockets::EventLoop& loop, Cluster& cluster, FindRole fi
       cluster_(cluster),
       find_role_(std::move(find_role)),
       random_(seed),
-      crashes_(cluster.size() + 1) {}
+      crashes_(replicas_max + 1) {}
 
 FaultPlayer::~FaultPlayer() = default;
 
@@ -117,7 +117,8 @@ void FaultPlayer::resolve(const std::string& who, std::function<void(NodeId)> fo
     return found(*node);
   }
   if (who == "any") {
-    return found({static_cast<std::uint32_t>(1 + random_.below(cluster_.size()))});
+    const std::vector<NodeId> members = cluster_.members();
+    return found(members[random_.below(members.size())]);
   }
   if (cluster_.size() == 1) {
     return found({1});  // whatever there is to play, it plays

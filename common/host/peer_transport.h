@@ -10,6 +10,7 @@
 
 #include "common/core/bytes.h"
 #include "common/core/ids.h"
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 
 namespace kv::host {
@@ -38,6 +39,10 @@ class PeerTransport {
   /// empty. They carry the numbers from `first_msg` on, in order. What finds no room in its peer's
   /// bounded queue is dropped, and so is what is for nobody. From one thread.
   virtual void send(std::vector<Send>& sends, std::uint64_t first_msg) = 0;
+
+  /// From now on these are the replicas that are heard and reached, and no others. From the thread
+  /// that sends. A transport whose replicas never change need not listen.
+  virtual void meet(const std::vector<Member>& /*members*/) {}
 
   /// Whether a message sent now is likely to arrive. From any thread.
   virtual bool connected(NodeId peer) const = 0;

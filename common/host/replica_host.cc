@@ -105,6 +105,23 @@ void ReplicaHost::Core::submit(const Command& command, Done done, ReplicaInbox::
   }
 }
 
+void ReplicaHost::Core::change_members(const MemberChange& change, Done done) {
+  if (members_ == nullptr) {
+    return done({.status = Status::bad_request,
+                 .value = {},
+                 .why = "the members of this cluster cannot change: they are those of --peers"});
+  }
+  if (const char* const why = inbox_.add(change, done, run_now())) {
+    counts_.refused.fetch_add(1, std::memory_order_relaxed);
+    done({.status = Status::unavailable, .value = {}, .why = why});
+  }
+}
+
+MemberList ReplicaHost::Core::members() const {
+  const std::lock_guard lock{member_list_mutex_};
+  return member_list_;
+}
+
 bool ReplicaHost::Core::healthy() const {
   return serving_ && !inbox_.stopping() && journal_->room() != Journal::Room::full;
 }
@@ -128,6 +145,7 @@ void ReplicaHost::Core::run() {
   // Of this life alone, if lives do not begin within one microsecond per message of each other.
   next_msg_ = static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
   replica_->start(now_, effects_);
+  look_at_members();
   settle();
   look_at_service();
   while (!drained()) {
@@ -173,6 +191,14 @@ void ReplicaHost::gather(const Command& command, Done done) {
 
 void ReplicaHost::begin() {
   core_->begin();
+}
+
+void ReplicaHost::change_members(const MemberChange& change, Done done) {
+  core_->change_members(change, std::move(done));
+}
+
+MemberList ReplicaHost::members() const {
+  return core_->members();
 }
 
 bool ReplicaHost::healthy() const {

@@ -26,6 +26,7 @@
 #include "common/host/log.h"
 #include "common/host/peer_transport.h"
 #include "common/host/replica_counts.h"
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 #include "common/kv/service.h"
 
@@ -86,6 +87,12 @@ class ReplicaHost final : public Service {
   void gather(const Command& command, Done done) override;
   void begin() override;
   bool healthy() const override;
+
+  /// Answered as a command is; bad_request if the Replica is no kv::Members. Whom it speaks to and
+  /// hears then is what the transport is told, from the first turn on.
+  void change_members(const MemberChange& change, Done done);
+  /// As of about a second ago, or when something last happened; nobody, if it is no kv::Members.
+  MemberList members() const;
 
   /// Takes in nothing more, answers what was taken in, waits until all records are durable. After
   /// drain_patience the rest is answered as if its own patience were over.

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
@@ -39,6 +40,7 @@ class ReplicaHost::Core {
         options_(std::move(options)),
         inbox_({options_.requests_max, options_.request_bytes_max, options_.message_bytes_max}),
         gauges_(std::make_unique<std::atomic<double>[]>(options_.gauges.size())),
+        members_(members_of(*replica_)),
         writer_(log) {
     check(options_.self != NodeId{});
   }
@@ -52,6 +54,8 @@ class ReplicaHost::Core {
   void stop();
   void submit(const Command& command, Done done, ReplicaInbox::Wake wake);
   void begin();
+  void change_members(const MemberChange& change, Done done);
+  MemberList members() const;
   bool healthy() const;
   const ReplicaCounts& counts() const { return counts_; }
   std::uint64_t syncs() const { return journal_->syncs(); }
@@ -65,6 +69,7 @@ class ReplicaHost::Core {
   struct Held {
     RequestId id;
     Command command;
+    std::unique_ptr<const MemberChange> change;
   };
   struct Withheld {  // until so many records are durable
     std::uint64_t records;
@@ -72,6 +77,12 @@ class ReplicaHost::Core {
     std::vector<Answer> answers;
   };
   enum class Snapshot : std::uint8_t { none, pulling, awaiting_records, finishing };
+
+  /// The Replica as kv::Members, if its members may change.
+  static Members* members_of(Replica& replica) {
+    auto* const members = dynamic_cast<Members*>(&replica);
+    return members != nullptr && members->may_change() ? members : nullptr;
+  }
 
   using OnPiece = std::function<void(ByteView)>;
   bool open_snapshot(const OnPiece& on_piece, std::uint64_t& from, std::string& why);
@@ -88,6 +99,7 @@ class ReplicaHost::Core {
   void give_messages();
   void give_tick();
   void give_requests();
+  void give(Held& request);
   void settle();
   void release_durable();
   void dispatch(std::vector<Send>& sends);
@@ -115,6 +127,8 @@ class ReplicaHost::Core {
   void tell_totals();
   void read_gauges();
   void look_at_service();
+  void look_at_members();
+  void read_members();
 
   std::unique_ptr<Replica> replica_;
   Disk& disk_;
@@ -128,6 +142,9 @@ class ReplicaHost::Core {
   ReplicaCounts counts_;
   std::unique_ptr<std::atomic<double>[]> gauges_;
   std::atomic<bool> serving_{false};
+  Members* members_ = nullptr;            // the Replica, if its members may change
+  mutable std::mutex member_list_mutex_;  // guards member_list_
+  MemberList member_list_;                // as it was lately
 
   // Whoever works alone (see ReplicaInbox), once the protocol's thread runs.
   LogWriter writer_;
@@ -138,6 +155,7 @@ class ReplicaHost::Core {
   Instant gauges_due_{};
   std::uint64_t activity_told_ = 0;
   std::uint64_t next_msg_ = 0;
+  std::optional<std::uint64_t> members_met_;  // the version that the transport knows
   ReplicaInbox::Batch input_;
   std::deque<Bytes> own_messages_;  // of the Replica to itself, that may be given to it
   std::deque<PeerMessage> messages_;

@@ -6,9 +6,29 @@
 namespace kv::host {
 
 const char* ReplicaInbox::add(const Command& command, Service::Done& done, Instant now, Wake wake) {
-  WaitingRequest request{command, {}, now};  // copied before the lock
+  WaitingRequest request{command, {}, now, {}};  // copied before the lock
   const std::size_t bytes = bytes_of(command);
   const std::lock_guard lock{mutex_};
+  const char* const why = add_locked(request, bytes, done);
+  if (why == nullptr && wake == Wake::now) {
+    wake_locked();
+  }
+  return why;
+}
+
+const char* ReplicaInbox::add(const MemberChange& change, Service::Done& done, Instant now) {
+  WaitingRequest request{{}, {}, now, std::make_unique<const MemberChange>(change)};
+  const std::size_t bytes = bytes_of(request.command);
+  const std::lock_guard lock{mutex_};
+  const char* const why = add_locked(request, bytes, done);
+  if (why == nullptr) {
+    wake_locked();
+  }
+  return why;
+}
+
+const char* ReplicaInbox::add_locked(WaitingRequest& request, std::size_t bytes,
+                                     Service::Done& done) {
   if (batch_.stopping) {
     return "this replica is stopping";
   }
@@ -22,9 +42,6 @@ const char* ReplicaInbox::add(const Command& command, Service::Done& done, Insta
   request_bytes_ += bytes;
   request.done = std::move(done);
   batch_.requests.push_back(std::move(request));
-  if (wake == Wake::now) {
-    wake_locked();
-  }
   return nullptr;
 }
 

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "common/core/time.h"
 #include "common/host/peer_transport.h"
 #include "common/kv/command.h"
+#include "common/kv/members.h"
 #include "common/kv/service.h"
 
 namespace kv::host {
@@ -24,6 +26,7 @@ struct WaitingRequest {
   Command command;
   Service::Done done;
   Instant submitted;
+  std::unique_ptr<const MemberChange> change;  // of the members; null: `command` counts
 };
 
 /// About what a command holds in memory.
@@ -61,6 +64,8 @@ class ReplicaInbox {
   /// Null if it was taken in; else why not, and nothing was kept. With Wake::later nobody need
   /// look at it before the caller's work_if_something().
   const char* add(const Command& command, Service::Done& done, Instant now, Wake wake);
+  /// The same for a change of the members.
+  const char* add(const MemberChange& change, Service::Done& done, Instant now);
   /// All that there is room for, with one look at the lock.
   void add(std::vector<PeerMessage>& messages);
   /// Something else has changed: look at it.
@@ -84,6 +89,7 @@ class ReplicaInbox {
   void took(std::size_t answered, std::size_t request_bytes, std::size_t message_bytes);
 
  private:
+  const char* add_locked(WaitingRequest& request, std::size_t bytes, Service::Done& done);
   void add_locked(std::vector<PeerMessage>& messages);
   bool something_waits_locked() const;
   void begin_work_locked(Batch& batch);

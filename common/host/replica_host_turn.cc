@@ -70,7 +70,7 @@ void ReplicaHost::Core::take_input() {
     const RequestId id{counts_.requests.read()};
     open_.emplace(id, Open{std::move(request.done), false});
     patience_ends_.emplace_back(request.submitted + options_.patience, id);
-    held_.push_back({id, std::move(request.command)});
+    held_.push_back({id, std::move(request.command), std::move(request.change)});
   }
 }
 
@@ -114,6 +114,7 @@ void ReplicaHost::Core::step() {
   give_messages();
   give_requests();
   give_tick();
+  look_at_members();
   settle();
   end_patience();
   go_on_with_snapshot();
@@ -150,7 +151,7 @@ void ReplicaHost::Core::give_requests() {
     if (held_.empty() || held_back() || room_ == Journal::Room::wait) {
       return;
     }
-    const Held request = std::move(held_.front());
+    Held request = std::move(held_.front());
     held_.pop_front();
     const std::size_t request_bytes = bytes_of(request.command);
     request_bytes_used_ += request_bytes;
@@ -159,11 +160,20 @@ void ReplicaHost::Core::give_requests() {
     if (found == open_.end()) {
       continue;  // its patience has ended
     }
-    if (room_ == Journal::Room::full && changes_something(request.command.verb)) {
+    const bool writes = request.change != nullptr || changes_something(request.command.verb);
+    if (room_ == Journal::Room::full && writes) {
       answer(request.id, {.status = Status::unavailable, .value = {}, .why = "the disk is full"});
       continue;
     }
     found->second.given = true;
+    give(request);
+  }
+}
+
+void ReplicaHost::Core::give(Held& request) {
+  if (request.change) {
+    members_->change_members(now_, request.id, *request.change, effects_);
+  } else {
     replica_->request(now_, request.id, request.command, effects_);
   }
 }

@@ -63,6 +63,27 @@ void ReplicaHost::Core::read_gauges() {
   for (std::size_t i = 0; i < options_.gauges.size(); ++i) {
     gauges_[i].store(options_.gauges[i].read(*replica_), std::memory_order_relaxed);
   }
+  read_members();
+}
+
+// --- members -------------------------------------------------------------------------------------
+
+/// Before anything is sent to them.
+void ReplicaHost::Core::look_at_members() {
+  if (members_ == nullptr || members_met_ == members_->members_version()) {
+    return;
+  }
+  members_met_ = members_->members_version();
+  read_members();
+  transport_.meet(members_->members().members);
+}
+
+void ReplicaHost::Core::read_members() {
+  if (members_ != nullptr) {
+    MemberList now = members_->members();
+    const std::lock_guard lock{member_list_mutex_};
+    member_list_ = std::move(now);
+  }
 }
 
 // --- snapshots -----------------------------------------------------------------------------------

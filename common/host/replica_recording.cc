@@ -24,16 +24,18 @@ enum class CallKind : std::uint8_t {
   restore_role,
   recover_role,
   start_role,
+  change_members,
 };
 constexpr CallKind last_of(CallKind) {
-  return CallKind::start_role;
+  return CallKind::change_members;
 }
 
 constexpr std::string_view name_of(CallKind kind) {
   constexpr std::string_view names[] = {
-      "restore",   "recover",      "start",          "receive",
-      "request",   "tick",         "begin_snapshot", "next_snapshot_piece",
-      "kill_role", "restore_role", "recover_role",   "start_role"};
+      "restore",       "recover",      "start",          "receive",
+      "request",       "tick",         "begin_snapshot", "next_snapshot_piece",
+      "kill_role",     "restore_role", "recover_role",   "start_role",
+      "change_members"};
   return names[static_cast<std::size_t>(kind)];
 }
 
@@ -44,6 +46,7 @@ struct RecordedCall {
   Bytes bytes;               // a piece, a record, a message
   std::string role;
   Command command;
+  MemberChange change;
 
   static void fields(auto& self, auto& visit) {
     visit("kind", self.kind);
@@ -52,6 +55,7 @@ struct RecordedCall {
     visit("bytes", self.bytes);
     visit("role", self.role);
     visit("command", self.command);
+    visit("change", self.change);
   }
 };
 
@@ -130,6 +134,12 @@ std::uint64_t perform(const RecordedCall& call, Replica& replica, Effects& out) 
     case CallKind::start_role:
       roles->start_role(call.role, call.now, out);
       break;
+    case CallKind::change_members: {
+      auto* const members = dynamic_cast<Members*>(&replica);
+      check(members != nullptr);
+      members->change_members(call.now, {call.number}, call.change, out);
+      break;
+    }
   }
   return outcome_of(out, EffectsMark{Effects{}});
 }
@@ -189,7 +199,10 @@ void recorded(const RecordedCall& call, const RecordingSink& sink, Perform perfo
 }  // namespace
 
 RecordingReplica::RecordingReplica(std::unique_ptr<Replica> inner, RecordingSink sink)
-    : inner_(std::move(inner)), roles_(dynamic_cast<Roles*>(inner_.get())), sink_(std::move(sink)) {
+    : inner_(std::move(inner)),
+      roles_(dynamic_cast<Roles*>(inner_.get())),
+      members_(dynamic_cast<Members*>(inner_.get())),
+      sink_(std::move(sink)) {
   check(inner_ != nullptr);
 }
 
@@ -262,6 +275,12 @@ void RecordingReplica::recover_role(std::string_view role, ByteView record) {
 void RecordingReplica::start_role(std::string_view role, Instant now, Effects& out) {
   recorded({.kind = CallKind::start_role, .now = now, .role = std::string{role}}, sink_, out,
            [&] { roles_->start_role(role, now, out); });
+}
+
+void RecordingReplica::change_members(Instant now, RequestId id, const MemberChange& change,
+                                      Effects& out) {
+  recorded({.kind = CallKind::change_members, .now = now, .number = id.value, .change = change},
+           sink_, out, [&] { members_->change_members(now, id, change, out); });
 }
 
 // --- replaying -----------------------------------------------------------------------------------

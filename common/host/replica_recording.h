@@ -18,6 +18,7 @@
 #include "common/core/ids.h"
 #include "common/core/time.h"
 #include "common/kv/command.h"
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 #include "common/kv/roles.h"
 
@@ -25,7 +26,7 @@ namespace kv::host {
 
 /// What the Replica was made of; the first entry of a recording.
 struct RecordingHead {
-  static constexpr std::string_view current = "quintet recording 1";
+  static constexpr std::string_view current = "quintet recording 2";
 
   std::string format{current};
   std::string program;                 // whose server it was: "phase4_server"
@@ -54,7 +55,7 @@ void write_head(const RecordingHead& head, const RecordingSink& sink);
 
 /// A Replica that hands everything on to another one, and writes it down before. Questions
 /// (wake_at, plays …) change nothing and are not written.
-class RecordingReplica final : public Replica, public Roles {
+class RecordingReplica final : public Replica, public Roles, public Members {
  public:
   RecordingReplica(std::unique_ptr<Replica> inner, RecordingSink sink);
 
@@ -78,9 +79,15 @@ class RecordingReplica final : public Replica, public Roles {
   void recover_role(std::string_view role, ByteView record) override;
   void start_role(std::string_view role, Instant now, Effects& out) override;
 
+  bool may_change() const override { return members_ != nullptr && members_->may_change(); }
+  MemberList members() const override { return members_->members(); }
+  std::uint64_t members_version() const override { return members_->members_version(); }
+  void change_members(Instant now, RequestId id, const MemberChange& change, Effects& out) override;
+
  private:
   std::unique_ptr<Replica> inner_;
-  Roles* roles_;  // the same object, if it has roles
+  Roles* roles_;      // the same object, if it has roles …
+  Members* members_;  // … or members
   RecordingSink sink_;
 };
 

@@ -31,6 +31,13 @@ void add_log_flags(Flags& flags, Phase phase, ServerFlags& target) {
 void add_replica_flags(Flags& flags, Phase phase, ServerFlags& target) {
   flags.add("--node", target.node.value, {.least = 1}, "this replica's number");
   flags.add("--peers", target.peers, "the RPC addresses of all replicas, this one among them");
+  if (phase >= Phase::paxos) {
+    flags.add_switch("--join", target.joins,
+                     "this replica does not found a cluster with its peers: it waits, on an empty "
+                     "disk, to be added to theirs");
+    flags.add("--routes", target.routes,
+              "how this replica reaches others, where that is not as the cluster says");
+  }
   flags.add("--data", target.data, "journal and snapshots; by default data/phaseN/nodeN", "DIR");
   flags.add_choice("--sync", target.sync, {"always", "never"}, "never: nothing survives a crash");
   flags.add("--fail", target.failures,
@@ -43,7 +50,10 @@ void add_replica_flags(Flags& flags, Phase phase, ServerFlags& target) {
     }
     const bool named =
         std::ranges::find(target.peers, target.node, &Peer::node) != target.peers.end();
-    return target.peers.empty() || named ? "" : "--peers: does not name --node " + node;
+    if (!target.peers.empty() && !named) {
+      return "--peers: does not name --node " + node;
+    }
+    return target.joins && target.peers.size() < 2 ? "--join: --peers names nobody to join" : "";
   });
 }
 

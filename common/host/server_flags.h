@@ -31,6 +31,8 @@ struct ServerFlags {
   // from phase 3 on
   NodeId node{1};
   std::vector<Peer> peers;  // empty: this replica alone
+  bool joins = false;       // it is none of those who founded the cluster
+  std::vector<Peer> routes;
   std::string data;
   std::string sync = "always";  // or "never"
   std::vector<RoleFailure> failures;

@@ -95,6 +95,10 @@ class Members {
  public:
   virtual ~Members() = default;
 
+  /// Whether they can change at all: a wrapper of another Replica asks that one. If not, nothing
+  /// else is asked.
+  virtual bool may_change() const { return true; }
+
   /// Whom this replica speaks to and hears, itself too if it is a member, by number. Who is not in
   /// it is not reached any more, nor heard: so whoever leaves stays in it until it knows.
   virtual MemberList members() const = 0;

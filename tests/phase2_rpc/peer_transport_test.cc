@@ -109,6 +109,65 @@ BOOST_AUTO_TEST_CASE(a_replica_of_another_cluster_or_at_another_address_is_told_
   third.wait_until([&] { return third.said("node 3 looks for node 2, this is node 1"); });
 }
 
+BOOST_AUTO_TEST_CASE(replicas_that_were_started_with_different_peers_refuse_each_other) {
+  Station one{1, {}, "", "quintet", {}, {{1}, {2}}};
+  Station other{2, {}, "", "quintet", {}, {{1}, {2}, {3}}};
+  Station newcomer{3};  // it did not found the cluster: nobody asks it
+  const auto addresses = {one.server->address(), other.server->address(),
+                          newcomer.server->address()};
+  for (Station* const each : {&one, &other, &newcomer}) {
+    each->peers_at(addresses);
+  }
+  const std::string words =
+      "node 2 was started with --peers of nodes 1,2,3, node 1 with 1,2: "
+      "give all replicas the same";
+  one.wait_until([&] { return one.said(words); });
+  other.wait_until([&] { return other.said(words); });  // whoever calls is told, too
+  newcomer.wait_until(
+      [&] { return newcomer.transport->connected({1}) && newcomer.transport->connected({2}); });
+  BOOST_TEST(!one.transport->connected({2}));
+}
+
+BOOST_AUTO_TEST_CASE(whoever_is_met_later_is_reached_and_heard_and_whoever_left_is_neither) {
+  Station one{1};
+  Station two{2};
+  Station three{3};
+  connect_all({&one, &two});
+  const auto member = [](const Station& station) {
+    return Member{.node = station.self, .address = host::to_text(station.server->address())};
+  };
+  three.peers_at({one.server->address(), two.server->address(), three.server->address()});
+  one.transport->meet({member(one), member(two), member(three)});
+  one.wait_until([&] { return one.transport->connected({3}) && three.transport->connected({1}); });
+  std::vector<Send> sends{{.to = {3}, .message = "welcome"}, {.to = {2}, .message = "go on"}};
+  one.transport->send(sends, 1);
+  BOOST_TEST(three.wait_for(1).front().bytes == "welcome");
+  BOOST_TEST(two.wait_for(1).front().bytes == "go on");
+  one.transport->meet({member(one), member(three)});
+  BOOST_TEST(!one.transport->connected({2}));
+  sends = {{.to = {2}, .message = "lost"}, {.to = {3}, .message = "again"}};
+  one.transport->send(sends, 3);
+  BOOST_TEST(three.wait_for(1).front().bytes == "again");
+  std::vector<Send> refused{{.to = {1}, .message = "of one who left"}};
+  two.transport->send(refused, 1);
+  one.wait_until([&] { return one.transport->counts().batches_refused > 0; });
+  BOOST_TEST(one.batches() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_route_goes_before_the_address_that_a_member_is_said_to_have) {
+  Station two{2};
+  Dispatcher dispatcher{[] { return host::run_now(); }, [](auto) { return false; }};
+  RpcPeerTransport::Options options;
+  options.self = {1};
+  options.routes = {{.node = {2}, .rpc = two.server->address()}};
+  RpcPeerTransport transport{options, dispatcher, [](Level, std::string_view) {}};
+  two.peers_at({two.server->address(), two.server->address()});
+  transport.start([](std::vector<host::PeerMessage>&) {});
+  transport.meet({{.node = {2}, .address = "127.0.0.1:1"}});
+  two.wait_until([&] { return transport.connected({2}); });
+  BOOST_TEST(transport.counts().connects == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_message_that_is_damaged_or_not_its_senders_is_refused) {
   Station one{1};
   one.peers_at({one.server->address(), one.server->address(), one.server->address()});

@@ -22,13 +22,14 @@ namespace kv::rpc {
 struct Station {
   explicit Station(std::uint32_t number, const host::Endpoint& listen = {},
                    std::string its_secret = "", std::string its_cluster = "quintet",
-                   const TlsFiles& tls = {})
+                   const TlsFiles& tls = {}, std::vector<NodeId> founders = {})
       : self{number}, secret(std::move(its_secret)), cluster(std::move(its_cluster)) {
     const auto notice = [this](Level, std::string_view fields) { note(fields); };
     RpcPeerTransport::Options ours;
     ours.self = self;
     ours.cluster = cluster;
     ours.secret = secret;
+    ours.founders = std::move(founders);
     if (tls.wanted()) {
       std::string why;
       ours.tls = open_tls(tls, TlsSide::client, why);

@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(a_replica_is_told_its_ports_files_and_peers) {
   const auto peer_port = [](NodeId from, NodeId to) {
     return static_cast<std::uint16_t>(from == to ? 7000 : 9000 + 10 * from.value + to.value);
   };
-  BOOST_TEST(joined(arguments_of(plan, {2}, peer_port)) ==
+  BOOST_TEST(joined(arguments_of(plan, {2}, founders_company(plan, false), peer_port)) ==
              "--tcp 127.0.0.1:7002 --udp 127.0.0.1:7102 --http 127.0.0.1:7502 --log "
              "d/logs/server-2.log --rpc 127.0.0.1:7202 --node 2 --peers "
              "1=127.0.0.1:9021,2=127.0.0.1:7000 --data d/data/node2 --seed 42 --sync never");
@@ -51,7 +51,7 @@ BOOST_AUTO_TEST_CASE(a_replica_is_told_its_ports_files_and_peers) {
 
 BOOST_AUTO_TEST_CASE(phase_1_is_told_of_no_rpc_and_no_peers) {
   const Plan plan{.phase = host::Phase::sockets, .replicas = 1, .dir = "d", .base_port = 7000};
-  BOOST_TEST(joined(arguments_of(plan, {1}, {})) ==
+  BOOST_TEST(joined(arguments_of(plan, {1}, {}, {})) ==
              "--tcp 127.0.0.1:7001 --udp 127.0.0.1:7101 --http 127.0.0.1:7501 --log "
              "d/logs/server-1.log");
 }
