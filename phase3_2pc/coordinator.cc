@@ -100,6 +100,7 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     outbox_.hold_prepares();
   }
   if (outbox_.peers().empty()) {
+    leave_round(entry);
     to_commit_.push_back(entry.transaction.id.sequence);
     return;
   }
@@ -112,6 +113,8 @@ Coordinator::Entry& Coordinator::open_entry(Instant now, std::uint64_t ticket,
   Operation& operation = operations_.at(ticket);
   operation.sequence = first_sequence_ + entries_.size();
   Entry& entry = entries_.emplace_back();
+  entry.round = round_;
+  ++round_open_;
   entry.ticket = ticket;
   entry.begun = now;
   entry.transaction.id = {self_, boot_, operation.sequence};
@@ -143,6 +146,7 @@ void Coordinator::on_vote(Instant now, NodeId from, const Vote& vote, Effects& o
     case Ballot::yes:
       entry->votes |= bit_of(from);
       if (entry->votes == all_peers()) {
+        leave_round(*entry);
         entry->state = State::decided;  // the record follows, with others', in flush()
         to_commit_.push_back(vote.txn.sequence);
       }
@@ -214,6 +218,7 @@ void Coordinator::abort(Instant now, Entry& entry, Effects& out) {
   check(entry.state == State::open);
   const TxnId txn = entry.transaction.id;
   --undecided_;
+  leave_round(entry);
   note(out, options_.note_level, Level::debug, role, "decide", [&](wire::LogFields& fields) {
     add_op(fields, entry.transaction.origin);
     add_txn(fields, txn);
@@ -283,7 +288,7 @@ void Coordinator::on_ack(NodeId from, const TxnId& txn) {
     old->second |= bit_of(from);
     if (old->second == all_peers()) {
       old_.erase(old);
-      outbox_.record(RecordKind::ended, txn);
+      outbox_.record_later(RecordKind::ended, txn);
     }
     return;
   }
@@ -293,7 +298,7 @@ void Coordinator::on_ack(NodeId from, const TxnId& txn) {
   }
   entry->acks |= bit_of(from);
   if (entry->acks == all_peers()) {
-    outbox_.record(RecordKind::ended, txn);
+    outbox_.record_later(RecordKind::ended, txn);
     finish(*entry);
     forget_finished();
   }
@@ -449,11 +454,12 @@ void Coordinator::give_up_late_operations(Instant now, Effects& out) {
 }
 
 Instant Coordinator::wake_at() const {
-  const bool begins = !to_begin_.empty() || participant_.has_granted();
-  if (!orphans_.empty() || !to_commit_.empty() || abandons_ || (boot_durable_ && begins)) {
+  const bool begins = boot_durable_ && (!to_begin_.empty() || participant_.has_granted());
+  if (!orphans_.empty() || !to_commit_.empty() || abandons_ || (begins && round_open_ == 0)) {
     return Instant{};
   }
-  Instant at = old_.empty() ? never : old_due_;
+  Instant at = begins ? round_begun_ + options_.gather_for : never;
+  at = std::min(at, old_.empty() ? never : old_due_);
   at = std::min(at, send_dues_.empty() ? never : send_dues_.front().at);
   at = std::min(at, deadlines_.empty() ? never : deadlines_.front().at);
   return std::min(at, pauses_.empty() ? never : pauses_.begin()->first);
@@ -463,13 +469,9 @@ void Coordinator::flush(Instant now, Effects& out) {
   if (std::exchange(abandons_, false)) {
     abort_all(now, out);
   }
-  while (boot_durable_ && (participant_.has_granted() || !to_begin_.empty())) {
-    std::vector<std::uint64_t> tickets = std::exchange(to_begin_, {});
-    const std::vector<std::uint64_t> granted = participant_.take_granted();
-    tickets.insert(tickets.end(), granted.begin(), granted.end());
-    for (const std::uint64_t ticket : tickets) {
-      begin(now, ticket, out);
-    }
+  const bool begins = boot_durable_ && (!to_begin_.empty() || participant_.has_granted());
+  if (begins && (round_open_ == 0 || now >= round_begun_ + options_.gather_for)) {
+    begin_round(now, out);
   }
   if (!to_commit_.empty()) {
     ++last_flush_;
@@ -480,8 +482,30 @@ void Coordinator::flush(Instant now, Effects& out) {
   }
 }
 
-// --- small things
-// ---------------------------------------------------------------------------------
+/// The first begins at once; what comes while its votes are under way shares the next one's
+/// messages and syncs.
+void Coordinator::begin_round(Instant now, Effects& out) {
+  ++round_;
+  round_open_ = 0;
+  round_begun_ = now;
+  while (participant_.has_granted() || !to_begin_.empty()) {
+    std::vector<std::uint64_t> tickets = std::exchange(to_begin_, {});
+    const std::vector<std::uint64_t> granted = participant_.take_granted();
+    tickets.insert(tickets.end(), granted.begin(), granted.end());
+    for (const std::uint64_t ticket : tickets) {
+      begin(now, ticket, out);
+    }
+  }
+}
+
+/// Its votes are in, or waited for no more.
+void Coordinator::leave_round(Entry& entry) {
+  if (std::exchange(entry.round, 0) == round_) {
+    --round_open_;
+  }
+}
+
+// --- small things --------------------------------------------------------------------------------
 
 Coordinator::Entry* Coordinator::find(const TxnId& txn) {
   if (txn.boot != boot_ || txn.sequence < first_sequence_ ||
@@ -500,13 +524,16 @@ std::uint64_t Coordinator::bit_of(NodeId peer) const {
 
 void Coordinator::check_invariants() const {
   std::size_t undecided = 0;
+  std::size_t gathered = 0;
   for (const Entry& entry : entries_) {
+    gathered += entry.round == round_ && round_ > 0 ? 1 : 0;
     const bool open =
         entry.state == State::open || (entry.state == State::decided && !entry.commit);
     undecided += open ? 1 : 0;
     check(open || entry.state != State::decided || !flushed_.empty());
   }
   check(undecided == undecided_);
+  check(gathered == round_open_);
   check(entries_.empty() || entries_.front().state != State::finished);
 }
 

@@ -6,6 +6,9 @@
 // the commit point. Once that is on disk the client is answered and Commit is sent until everybody
 // has acknowledged it. A no, or silence, aborts: no record, one message, and it is forgotten.
 //
+// Transactions begin in rounds: while one's votes are under way, what comes gathers for the next,
+// so that a lone update waits for nobody and a crowd shares messages and syncs.
+//
 // Presumed abort: a coordinator that knows nothing of a transaction says abort. Presumed commit is
 // the other way round: it writes down what it begins before anybody prepares, commits need no
 // acknowledgement, and aborts do.
@@ -102,6 +105,7 @@ class Coordinator {
   struct Entry {  // of the table of transactions, by sequence
     State state = State::open;
     bool commit = false;
+    std::uint64_t round = 0;  // while it is counted there
     std::uint64_t ticket = 0;
     std::uint64_t votes = 0;  // a bit a peer
     std::uint64_t acks = 0;
@@ -148,6 +152,9 @@ class Coordinator {
   void retry_whose_pause_is_over(Instant now, Effects& out);
   void give_up_late_operations(Instant now, Effects& out);
 
+  void begin_round(Instant now, Effects& out);
+  void leave_round(Entry& entry);
+
   Entry* find(const TxnId& txn);
   std::uint64_t bit_of(NodeId peer) const;
   std::uint64_t all_peers() const { return (std::uint64_t{1} << outbox_.peers().size()) - 1; }
@@ -171,6 +178,9 @@ class Coordinator {
   std::deque<Entry> entries_;                                // from first_sequence_ on
   std::uint64_t first_sequence_ = 1;
   std::size_t undecided_ = 0;
+  std::uint64_t round_ = 0;  // the newest
+  std::size_t round_open_ = 0;
+  Instant round_begun_{};
   std::vector<std::uint64_t> to_commit_;  // sequences
   std::deque<Flushed> flushed_;           // commit records on their way to the disk
   std::map<TxnId, std::uint64_t> old_;    // earlier lives', not acknowledged: who has

@@ -46,6 +46,8 @@ struct TwoPhaseOptions {
 
   // Times. A lost message is sent again after resend_after, then ever more rarely.
   Duration resend_after = std::chrono::milliseconds{30};
+  Duration acknowledge_after = std::chrono::milliseconds{10};   // at most: see Outbox
+  Duration gather_for = std::chrono::milliseconds{5};           // at most: see Coordinator
   Duration vote_patience = std::chrono::milliseconds{1000};     // then a transaction aborts
   Duration request_patience = std::chrono::milliseconds{3000};  // of an update, with all its tries
   Duration read_patience = std::chrono::milliseconds{3000};     // of a GET whose key is in doubt

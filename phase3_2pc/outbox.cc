@@ -24,7 +24,7 @@ Outbox::Outbox(std::vector<NodeId> peers) : peers_(std::move(peers)), boxes_(pee
 
 void Outbox::record_booted(std::uint64_t boot) {
   records_.push_back({RecordKind::booted, {.items = 1, .bytes = wire::encode(Booted{boot})}});
-  gathered_ = true;
+  gathered_ = records_urge_ = true;
 }
 
 Outbox::List& Outbox::record_list(RecordKind kind) {
@@ -63,12 +63,10 @@ void Outbox::tell_self_when_durable(const Durable& durable) {
   gathered_ = true;
 }
 
-void Outbox::flush(NodeId self, const Header& header, Effects& out) {
-  for (const Record& record : records_) {
-    const char kind = static_cast<char>(record.kind);
-    out.records.push_back(record.kind == RecordKind::booted
-                              ? kind + record.list.bytes
-                              : assemble(kind, {}, record.list.items, record.list.bytes));
+void Outbox::flush(NodeId self, const Header& header, Later later, Effects& out) {
+  const bool with_records = records_urge_ || later == Later::leaves_too;
+  if (with_records) {
+    flush_records(out);
   }
   Bytes head;
   append_item(head, header);
@@ -84,10 +82,13 @@ void Outbox::flush(NodeId self, const Header& header, Effects& out) {
     send_one(peers_[i], MessageKind::decide, box.decisions, head, true, out);
     send_one(peers_[i], MessageKind::prepare, box.prepares, head, true, out);
     send_one(peers_[i], MessageKind::vote, box.votes, head, true, out);
-    send_one(peers_[i], MessageKind::ack, box.acks, head, true, out);
+    if (with_records) {
+      send_one(peers_[i], MessageKind::ack, box.acks, head, true, out);
+    }
     for (const Bytes& pulse : box.pulses) {
       out.sends.push_back({peers_[i], pulse, true});
     }
+    box.pulses.clear();
     for (const Bytes& pulse : pulses_) {
       out.sends.push_back({peers_[i], pulse, true});
     }
@@ -95,7 +96,23 @@ void Outbox::flush(NodeId self, const Header& header, Effects& out) {
   for (Bytes& message : to_self_) {
     out.sends.push_back({self, std::move(message), true});
   }
-  clear();
+  prepares_.clear();
+  aborts_.clear();
+  commits_.clear();
+  pulses_.clear();
+  to_self_.clear();
+  has_acks_ = has_acks_ && !with_records;
+  prepares_wait_ = gathered_ = records_urge_ = false;
+}
+
+void Outbox::flush_records(Effects& out) {
+  for (const Record& record : records_) {
+    const char kind = static_cast<char>(record.kind);
+    out.records.push_back(record.kind == RecordKind::booted
+                              ? kind + record.list.bytes
+                              : assemble(kind, {}, record.list.items, record.list.bytes));
+  }
+  records_.clear();
 }
 
 void Outbox::send_all(MessageKind kind, Lists& lists, const Bytes& header, bool after_records,
@@ -128,20 +145,7 @@ void Outbox::drop_participants_share() {
     box.decisions.clear();
     box.inquiries.clear();
   }
-}
-
-void Outbox::clear() {
-  for (Box& box : boxes_) {
-    box = {};
-  }
-  records_.clear();
-  prepares_.clear();
-  aborts_.clear();
-  commits_.clear();
-  pulses_.clear();
-  to_self_.clear();
-  prepares_wait_ = false;
-  gathered_ = false;
+  has_acks_ = false;
 }
 
 }  // namespace kv::two_phase

@@ -3,6 +3,10 @@
 //
 // Records keep the order in which things happened: neighbours of one kind share a record. Prepares,
 // commits and aborts are encoded once, and the same bytes go to everyone.
+//
+// What nobody waits for (that a promise was kept, its acknowledgement, that all have acknowledged)
+// makes no sync of its own: it goes with the next record that somebody waits for, or when the
+// caller says that it has waited long enough.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +30,12 @@ class Outbox {
   template <typename Item>
   void record(RecordKind kind, const Item& item) {
     add(record_list(kind), item);
+    records_urge_ = true;
+  }
+  /// One that nobody waits for, but for acknowledgements.
+  template <typename Item>
+  void record_later(RecordKind kind, const Item& item) {
+    append_to(record_list(kind), item);
   }
 
   // To all peers. Prepares and aborts tell nothing that a disk must know first; commits do.
@@ -41,7 +51,11 @@ class Outbox {
   }
   void vote(NodeId to, const Vote& vote) { add(list(box(to).votes), vote); }
   void decide(NodeId to, const Decision& decision) { add(list(box(to).decisions), decision); }
-  void ack(NodeId to, const TxnId& txn) { add(list(box(to).acks), txn); }
+  /// Leaves with the records, like them sooner or later: it tells of one of them.
+  void ack(NodeId to, const TxnId& txn) {
+    append_to(list(box(to).acks), txn);
+    has_acks_ = true;
+  }
   void inquire(NodeId to, const TxnId& txn) { add(list(box(to).inquiries), txn); }
   void forward(NodeId to, const Forward& forward) { add(list(box(to).forwards), forward); }
   void reply(NodeId to, const ForwardReply& reply) { add(list(box(to).replies), reply); }
@@ -50,10 +64,14 @@ class Outbox {
   /// Comes back once everything recorded up to now is on disk.
   void tell_self_when_durable(const Durable& durable);
 
+  /// Nothing waits that should leave now.
   bool empty() const { return !gathered_; }
-  bool has_records() const { return !records_.empty(); }
-  /// Everything leaves, under `header`, as effects of node `self`.
-  void flush(NodeId self, const Header& header, Effects& out);
+  /// Something waits for company.
+  bool has_later() const { return has_acks_ || !records_.empty(); }
+  enum class Later : std::uint8_t { may_wait, leaves_too };
+  /// Everything leaves, under `header`, as effects of node `self`: what may wait for company only
+  /// if a record leaves that is waited for, or `later` says so.
+  void flush(NodeId self, const Header& header, Later later, Effects& out);
   /// The participant died over what it had not given out. What is dropped of the coordinator's is
   /// as good as lost on the way.
   void drop_participants_share();
@@ -81,13 +99,17 @@ class Outbox {
   };
 
   template <typename Item>
-  void add(List& list, const Item& item) {
+  static void append_to(List& list, const Item& item) {
     append_item(list.bytes, item);
     ++list.items;
+  }
+  template <typename Item>
+  void add(List& list, const Item& item) {
+    append_to(list, item);
     gathered_ = true;
   }
   static List& list(Lists& lists);
-  void clear();
+  void flush_records(Effects& out);
   List& record_list(RecordKind kind);
   Box& box(NodeId to);
   void send_all(MessageKind kind, Lists& lists, const Bytes& header, bool after_records,
@@ -105,6 +127,8 @@ class Outbox {
   std::vector<Bytes> to_self_;
   bool prepares_wait_ = false;
   bool gathered_ = false;
+  bool records_urge_ = false;
+  bool has_acks_ = false;
 };
 
 }  // namespace kv::two_phase

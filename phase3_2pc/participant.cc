@@ -144,7 +144,8 @@ void Participant::on_decision(Instant now, const Decision& decision, Effects& ou
 
 void Participant::decide(Instant now, Held& held, bool commit, Effects& out) {
   const TxnId txn = held.transaction.id;
-  outbox_.record(commit ? RecordKind::committed : RecordKind::aborted, txn);
+  // If this is lost, it is in doubt again, and is told again.
+  outbox_.record_later(commit ? RecordKind::committed : RecordKind::aborted, txn);
   if (commit) {
     state_->apply(held.transaction);
   }

@@ -295,8 +295,14 @@ void TwoPhaseReplica::flush(Instant now, Effects& out) {
     pulse_at_ = now + (takes_part() ? options_.pulse_every : options_.join_pulse_every);
     outbox_.pulse(pulse());
   }
-  if (!outbox_.empty()) {
-    outbox_.flush(self_, header(), out);
+  const bool late = outbox_.has_later() && now >= later_at_;
+  if (!outbox_.empty() || late) {
+    outbox_.flush(self_, header(), late ? Outbox::Later::leaves_too : Outbox::Later::may_wait, out);
+  }
+  if (!outbox_.has_later()) {
+    later_at_ = never;
+  } else if (later_at_ == never) {
+    later_at_ = now + options_.acknowledge_after;
   }
 }
 
@@ -310,11 +316,13 @@ Header TwoPhaseReplica::header() const {
 
 Instant TwoPhaseReplica::wake_at() const {
   const bool joins = membership_.standing() == Membership::Standing::joins;
-  if (!outbox_.empty() || (!early_.empty() && !joins)) {
+  const bool undated = outbox_.has_later() && later_at_ == never;  // flush() says when
+  if (!outbox_.empty() || undated || (!early_.empty() && !joins)) {
     return Instant{};
   }
   const Instant early = early_.empty() ? never : early_.front().deadline;
-  const Instant at = std::min({early, pulse_at_, participant_.wake_at(), forwards_.wake_at()});
+  const Instant at =
+      std::min({early, pulse_at_, later_at_, participant_.wake_at(), forwards_.wake_at()});
   return alive_.coordinator ? std::min(at, coordinator_.wake_at()) : at;
 }
 
@@ -356,7 +364,8 @@ struct TwoPhaseReplica::Head {
   }
 };
 
-/// Not while a role is dead, or while records gather that the image would be ahead of.
+/// Not while a role is dead, or while records gather that the image would be ahead of. (Of those
+/// that wait for company it may be: what they say again changes nothing.)
 bool TwoPhaseReplica::begin_snapshot() {
   if (!alive_.coordinator || !alive_.participant || !outbox_.empty()) {
     return false;

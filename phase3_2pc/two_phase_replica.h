@@ -108,6 +108,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   Alive alive_;
   std::deque<Early> early_;
   Instant pulse_at_ = never;
+  Instant later_at_ = never;  // when what waits for company leaves without
 
   // A snapshot on its way in (the head comes in parts) or out.
   Bytes head_in_;
