@@ -22,10 +22,11 @@ bool is_worth_sending(unsigned time) {
 }  // namespace
 
 Coordinator::Coordinator(NodeId self, const TwoPhaseOptions& options, Participant& participant,
-                         Outbox& outbox)
+                         Hearing& hearing, Outbox& outbox)
     : self_(self),
       options_(options),
       participant_(participant),
+      hearing_(hearing),
       outbox_(outbox),
       random_(options.seed) {}
 
@@ -53,9 +54,6 @@ void Coordinator::submit(Instant now, Asker asker, const Command& command, Effec
 
 /// Why nothing new is taken in; null if it is.
 const char* Coordinator::refusal() const {
-  if (!silent_.empty()) {
-    return "a replica does not answer";  // an update needs them all
-  }
   if (participant_lost_) {
     return "the participant is down";
   }
@@ -90,6 +88,11 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     participant_.release(now, ticket, out);
     return answer(ticket, std::move(plan.reply), out);
   }
+  if (!hearing_.silent().empty()) {
+    participant_.release(now, ticket, out);
+    const std::string silent = std::to_string(hearing_.silent().begin()->value);
+    return answer(ticket, {Status::unavailable, {}, "replica " + silent + " does not answer"}, out);
+  }
   Entry& entry = open_entry(now, ticket, plan);
   note(out, options_.note_level, Level::debug, role, "begin", [&](wire::LogFields& fields) {
     add_op(fields, entry.transaction.origin);
@@ -119,6 +122,7 @@ Coordinator::Entry& Coordinator::open_entry(Instant now, std::uint64_t ticket,
   entry.begun = now;
   entry.transaction.id = {self_, boot_, operation.sequence};
   entry.transaction.age = operation.age;
+  entry.transaction.asker = operation.asker;
   entry.transaction.parts = std::move(plan.parts);
   entry.transaction.outcome = plan.outcome;
   if (!operation.command.origin.client.empty()) {
@@ -157,6 +161,8 @@ void Coordinator::on_vote(Instant now, NodeId from, const Vote& vote, Effects& o
     case Ballot::diverged:
       return abort_and_answer(now, *entry, Status::unavailable,
                               "the replicas hold different values", out);
+    case Ballot::withdrawn:
+      return abort_and_answer(now, *entry, Status::aborted, "who asked waits no more", out);
   }
 }
 
@@ -196,7 +202,11 @@ void Coordinator::announce_commit(Instant now, Entry& entry, Effects& out) {
   }
   outbox_.commit(txn);
   participant_.release(now, entry.ticket, out);
-  answer(entry.ticket, {.status = entry.transaction.outcome}, out);
+  if (entry.transaction.asker.node == self_) {
+    answer(entry.ticket, {.status = entry.transaction.outcome}, out);
+  } else {
+    operations_.erase(entry.ticket);  // the commit is its answer
+  }
   if (presumes_commit()) {
     return finish(entry);
   }
@@ -370,13 +380,16 @@ void Coordinator::send_answer(Asker asker, Reply reply, Effects& out) {
 // --- time ----------------------------------------------------------------------------------------
 
 void Coordinator::tick(Instant now, Effects& out) {
-  for (const Asker asker : std::exchange(orphans_, {})) {
-    refuse(asker, Status::unknown, "the coordinator died", out);
-  }
   retry_whose_pause_is_over(now, out);
   give_up_late_operations(now, out);
   send_again(now, out);
   tell_old_again(now);
+}
+
+void Coordinator::tell_orphans(Effects& out) {
+  for (const Orphan& orphan : std::exchange(orphans_, {})) {
+    refuse(orphan.asker, orphan.status, "the coordinator died", out);
+  }
 }
 
 void Coordinator::send_again(Instant now, Effects& out) {
@@ -396,9 +409,12 @@ void Coordinator::send_again(Instant now, Entry& entry, Effects& out) {
   }
   const std::uint64_t heard = open ? entry.votes : entry.acks;
   const auto& peers = outbox_.peers();
-  if (open && now - entry.begun >= options_.vote_patience) {
+  const bool unanswered = now - entry.begun >= options_.vote_patience;
+  if (open && (unanswered || now >= operations_.at(entry.ticket).deadline)) {
     const auto quiet = static_cast<std::size_t>(std::countr_one(heard));
-    silent_.insert(peers[quiet]);
+    if (unanswered) {
+      hearing_.suspect(peers[quiet]);
+    }
     return abort_and_answer(
         now, entry, Status::aborted,
         "replica " + std::to_string(peers[quiet].value) + " did not answer in time", out);
@@ -441,7 +457,7 @@ void Coordinator::retry_whose_pause_is_over(Instant now, Effects& out) {
   }
 }
 
-/// One whose transaction is under way is left to that: it ends within vote_patience.
+/// One whose transaction is under way is left to that: it looks at the time itself.
 void Coordinator::give_up_late_operations(Instant now, Effects& out) {
   for (; !deadlines_.empty() && deadlines_.front().at <= now; deadlines_.pop_front()) {
     const std::uint64_t ticket = deadlines_.front().ticket;
@@ -455,7 +471,7 @@ void Coordinator::give_up_late_operations(Instant now, Effects& out) {
 
 Instant Coordinator::wake_at() const {
   const bool begins = boot_durable_ && (!to_begin_.empty() || participant_.has_granted());
-  if (!orphans_.empty() || !to_commit_.empty() || abandons_ || (begins && round_open_ == 0)) {
+  if (!to_commit_.empty() || abandons_ || (begins && round_open_ == 0)) {
     return Instant{};
   }
   Instant at = begins ? round_begun_ + options_.gather_for : never;

@@ -27,6 +27,7 @@
 #include "common/core/time.h"
 #include "common/kv/command.h"
 #include "common/kv/replica.h"
+#include "phase3_2pc/hearing.h"
 #include "phase3_2pc/messages.h"
 #include "phase3_2pc/options.h"
 #include "phase3_2pc/outbox.h"
@@ -34,17 +35,10 @@
 
 namespace kv::two_phase {
 
-/// Who is to be answered: this node's front door, or the node that forwarded the update.
-struct Asker {
-  NodeId node;
-  std::uint64_t number = 0;  // a RequestId, or the forward's
-  std::uint64_t boot = 0;    // the forward's: of the life that numbered it
-};
-
 class Coordinator {
  public:
   Coordinator(NodeId self, const TwoPhaseOptions& options, Participant& participant,
-              Outbox& outbox);
+              Hearing& hearing, Outbox& outbox);
   Coordinator(const Coordinator&) = delete;
   Coordinator& operator=(const Coordinator&) = delete;
 
@@ -52,8 +46,10 @@ class Coordinator {
   bool restore_head(ByteView head);
   void recover(RecordKind kind, ByteView body);
   void start(Instant now);
-  /// Everything in memory is lost; who waited for an answer is told by the next start().
+  /// Everything in memory is lost; who waited for an answer is told by tell_orphans().
   void die();
+  bool has_orphans() const { return !orphans_.empty(); }
+  void tell_orphans(Effects& out);
   /// The participant died, and with it the keys that were taken: what is not decided aborts, at
   /// the next flush().
   void lose_participant() { participant_lost_ = abandons_ = true; }
@@ -62,7 +58,6 @@ class Coordinator {
   /// An update. Exactly one answer() follows, unless the process ends.
   void submit(Instant now, Asker asker, const Command& command, Effects& out);
 
-  void on_heard(NodeId from) { silent_.erase(from); }
   void on_vote(Instant now, NodeId from, const Vote& vote, Effects& out);
   void on_ack(NodeId from, const TxnId& txn);
   void on_inquiry(NodeId from, const TxnId& txn);
@@ -88,7 +83,6 @@ class Coordinator {
   std::size_t undecided() const { return undecided_; }
   /// Decided, and not acknowledged by everyone who must.
   std::size_t unacknowledged() const;
-  const std::set<NodeId>& silent() const { return silent_; }
   void check_invariants() const;
 
  private:
@@ -120,6 +114,10 @@ class Coordinator {
   struct Deadline {
     Instant at;
     std::uint64_t ticket;
+  };
+  struct Orphan {
+    Asker asker;
+    Status status;
   };
   struct Flushed {
     std::uint64_t flush;
@@ -162,6 +160,7 @@ class Coordinator {
   const NodeId self_;
   const TwoPhaseOptions& options_;
   Participant& participant_;
+  Hearing& hearing_;
   Outbox& outbox_;
   Random random_;
 
@@ -184,14 +183,13 @@ class Coordinator {
   std::vector<std::uint64_t> to_commit_;  // sequences
   std::deque<Flushed> flushed_;           // commit records on their way to the disk
   std::map<TxnId, std::uint64_t> old_;    // earlier lives', not acknowledged: who has
-  std::vector<Asker> orphans_;            // a dead life's
+  std::vector<Orphan> orphans_;           // a dead life's
 
   std::deque<SendDue> send_dues_;
   std::deque<Deadline> deadlines_;
   std::multimap<Instant, std::uint64_t> pauses_;  // tickets that try again
   Instant old_due_ = never;
   unsigned old_sent_ = 0;
-  std::set<NodeId> silent_;  // did not vote in time, and was not heard of since
 };
 
 }  // namespace kv::two_phase

@@ -61,8 +61,13 @@ void Coordinator::start(Instant now) {
 }
 
 void Coordinator::die() {
+  // What had no commit record is aborted by that: its next life knows nothing of it. Of the others
+  // it is not known here whether the record reaches the disk.
   for (const auto& [ticket, operation] : operations_) {
-    orphans_.push_back(operation.asker);
+    const Entry* entry =
+        operation.sequence == 0 ? nullptr : find({self_, boot_, operation.sequence});
+    const bool committed = entry != nullptr && entry->commit;
+    orphans_.push_back({operation.asker, committed ? Status::unknown : Status::aborted});
   }
   operations_.clear();
   to_begin_.clear();
@@ -76,7 +81,6 @@ void Coordinator::die() {
   send_dues_.clear();
   deadlines_.clear();
   pauses_.clear();
-  silent_.clear();
   boot_ = 0;
   last_flush_ = 0;
   old_sent_ = 0;

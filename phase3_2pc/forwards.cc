@@ -50,6 +50,7 @@ void Forwards::on_reply(NodeId from, const ForwardReply& reply, Effects& out) {
     return end(waiting.id, reply.reply, out);
   }
   std::erase(waiting.copies, reply.number);
+  waiting.promised.erase(reply.number);
   copies_.erase(copy);
   if (!waiting.copies.empty()) {
     return;  // another copy may still be done
@@ -67,6 +68,34 @@ void Forwards::end(RequestId id, Reply reply, Effects& out) {
   }
   waiting_.erase(found);
   out.answers.push_back({id, std::move(reply)});
+}
+
+bool Forwards::promise(const Asker& asker) {
+  if (asker.node != self_) {
+    return true;
+  }
+  const auto copy = copies_.find(asker.number);
+  if (asker.boot != boot_ || copy == copies_.end()) {
+    return false;
+  }
+  waiting_.at(copy->second).promised.insert(asker.number);
+  return true;
+}
+
+void Forwards::on_outcome(const Asker& asker, bool commit, Status outcome, Effects& out) {
+  const auto copy = copies_.find(asker.number);
+  if (asker.node != self_ || asker.boot != boot_ || copy == copies_.end()) {
+    return;
+  }
+  if (commit) {
+    return end(copy->second, {.status = outcome}, out);
+  }
+  waiting_.at(copy->second).promised.erase(asker.number);  // its home may try again
+}
+
+/// If it is given up now: whether it is certain that none of its copies was done, or will be.
+Status Forwards::status_now(const Waiting& waiting) {
+  return waiting.promised.empty() ? Status::unavailable : Status::unknown;
 }
 
 bool Forwards::accept(NodeId from, std::uint64_t from_boot, std::uint64_t boot,
@@ -100,8 +129,8 @@ void Forwards::on_header(NodeId from, const Header& header) {
 }
 
 void Forwards::tick(Instant now, Effects& out) {
-  for (const RequestId id : std::exchange(orphans_, {})) {
-    out.answers.push_back({id, {Status::unknown, {}, "the coordinator died"}});
+  for (Answer& orphan : std::exchange(orphans_, {})) {
+    out.answers.push_back(std::move(orphan));
   }
   while (!dues_.empty() && dues_.front().at <= now) {
     const RequestId id = dues_.front().id;
@@ -112,9 +141,7 @@ void Forwards::tick(Instant now, Effects& out) {
     }
     Waiting& waiting = found->second;
     if (now >= waiting.deadline) {
-      const bool sure = waiting.copies.empty();
-      end(id, {sure ? Status::unavailable : Status::unknown, {}, "the key's home does not answer"},
-          out);
+      end(id, {status_now(waiting), {}, "the key's home does not answer"}, out);
       continue;
     }
     if (waiting.copies.empty() || !waiting.command.origin.client.empty()) {
@@ -133,9 +160,10 @@ Instant Forwards::wake_at() const {
 
 void Forwards::die() {
   for (const auto& [id, waiting] : waiting_) {
-    orphans_.push_back(id);
+    orphans_.push_back({id, {status_now(waiting), {}, "the coordinator died"}});
   }
-  std::ranges::sort(orphans_);
+  std::ranges::sort(orphans_, {}, &Answer::request);
+  boot_ = 0;
   waiting_.clear();
   copies_.clear();
   dues_.clear();

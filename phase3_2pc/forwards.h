@@ -5,6 +5,11 @@
 // the receiver says that it did not take it. One with an ID is sent again when no reply comes; that
 // it is done once is the sessions' work. A status that says "not done" is passed on only when no
 // other copy can still be done.
+//
+// A home that dies leaves nobody unsure who need not be. What a copy becomes is a transaction that
+// this node must promise too. So when the home is silent for too long, and no such promise was
+// given, the client is told that nothing was done, and from then on none is given: the participant
+// asks here first. And the commit that comes to a promise is the client's answer.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +30,8 @@ namespace kv::two_phase {
 
 class Forwards {
  public:
-  Forwards(const TwoPhaseOptions& options, Outbox& outbox) : options_(options), outbox_(outbox) {}
+  Forwards(NodeId self, const TwoPhaseOptions& options, Outbox& outbox)
+      : self_(self), options_(options), outbox_(outbox) {}
   Forwards(const Forwards&) = delete;
   Forwards& operator=(const Forwards&) = delete;
 
@@ -36,7 +42,14 @@ class Forwards {
   bool accept(NodeId from, std::uint64_t from_boot, std::uint64_t boot, const Forward& forward);
   void on_header(NodeId from, const Header& header);
 
-  /// The coordinator died, and this with it. Who waited is told unknown by the next tick().
+  // This node's participant, of a transaction whose asker is `asker`.
+  /// Whether it may be promised. If so, its outcome alone decides what the client is told.
+  bool promise(const Asker& asker);
+  void on_outcome(const Asker& asker, bool commit, Status outcome, Effects& out);
+
+  /// The coordinator's life `boot` begins, and numbers copies.
+  void start(std::uint64_t boot) { boot_ = boot; }
+  /// The coordinator died, and this with it. Who waited is told by the next tick().
   void die();
   void tick(Instant now, Effects& out);
   Instant wake_at() const;
@@ -49,6 +62,7 @@ class Forwards {
     NodeId to;
     Instant deadline{};
     std::vector<std::uint64_t> copies;  // without a reply
+    std::set<std::uint64_t> promised;   // of these: as a transaction, whose outcome is not known
   };
   struct Due {
     Instant at;
@@ -61,17 +75,20 @@ class Forwards {
   };
 
   void send_copy(Waiting& waiting);
+  static Status status_now(const Waiting& waiting);
   void end(RequestId id, Reply reply, Effects& out);
 
+  const NodeId self_;
   const TwoPhaseOptions& options_;
   Outbox& outbox_;
+  std::uint64_t boot_ = 0;  // 0: dead
   std::uint64_t last_number_ = 0;
   std::unordered_map<RequestId, Waiting> waiting_;
   std::map<std::uint64_t, RequestId> copies_;  // by number
   std::deque<Due> dues_;
   std::map<NodeId, std::uint64_t> boots_;
   std::map<NodeId, Seen> seen_;
-  std::vector<RequestId> orphans_;
+  std::vector<Answer> orphans_;
 };
 
 }  // namespace kv::two_phase

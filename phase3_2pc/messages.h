@@ -72,10 +72,27 @@ struct Part {
   }
 };
 
+/// Who is to be answered: the coordinator's own front door, or the node that forwarded the update.
+/// That one takes part in the transaction itself: until it has promised it, it can still refuse,
+/// and be certain that nothing was done.
+struct Asker {
+  NodeId node;
+  std::uint64_t number = 0;  // a RequestId, or the forward's
+  std::uint64_t boot = 0;    // the forward's: of the life that numbered it
+
+  bool operator==(const Asker&) const = default;
+  static void fields(auto& self, auto& visit) {
+    visit("node", self.node.value);
+    visit("number", self.number);
+    visit("boot", self.boot);
+  }
+};
+
 /// What happens everywhere or nowhere: changes, and the outcome of the operation that asked.
 struct Transaction {
   TxnId id;
   Age age;
+  Asker asker;
   std::vector<Part> parts;  // by key, each key once
   Origin origin;            // nobody's: no outcome is kept
   std::uint32_t fingerprint = 0;
@@ -85,6 +102,7 @@ struct Transaction {
   static void fields(auto& self, auto& visit) {
     visit("id", self.id);
     visit("age", self.age);
+    visit("asker", self.asker);
     visit("parts", self.parts);
     visit("origin", self.origin);
     visit("fingerprint", self.fingerprint);
@@ -95,13 +113,14 @@ struct Transaction {
 std::vector<std::string> keys_of(const Transaction& transaction);
 
 enum class Ballot : std::uint8_t {
-  yes,       // a promise that outlives a crash
-  busy,      // a key is another's: die, and try again with the same age
-  refused,   // whoever asked in doubt was told that this will never be committed
-  diverged,  // the key holds something else here
+  yes,        // a promise that outlives a crash
+  busy,       // a key is another's: die, and try again with the same age
+  refused,    // whoever asked in doubt was told that this will never be committed
+  diverged,   // the key holds something else here
+  withdrawn,  // it was forwarded from here, and its client has been told that it is not done
 };
 constexpr Ballot last_of(Ballot) {
-  return Ballot::diverged;
+  return Ballot::withdrawn;
 }
 
 // --- messages ------------------------------------------------------------------------------------

@@ -46,17 +46,20 @@ struct TwoPhaseOptions {
 
   // Times. A lost message is sent again after resend_after, then ever more rarely.
   Duration resend_after = std::chrono::milliseconds{30};
-  Duration acknowledge_after = std::chrono::milliseconds{10};   // at most: see Outbox
-  Duration gather_for = std::chrono::milliseconds{5};           // at most: see Coordinator
-  Duration vote_patience = std::chrono::milliseconds{1000};     // then a transaction aborts
-  Duration request_patience = std::chrono::milliseconds{3000};  // of an update, with all its tries
-  Duration read_patience = std::chrono::milliseconds{3000};     // of a GET whose key is in doubt
-  Duration inquire_after = std::chrono::milliseconds{60};  // without a decision; then repeatedly
+  Duration acknowledge_after = std::chrono::milliseconds{5};  // at most: see Outbox
+  Duration gather_for = std::chrono::milliseconds{5};         // at most: see Coordinator
+  Duration vote_patience = std::chrono::milliseconds{1000};   // then a transaction aborts
+  Duration silence = std::chrono::milliseconds{1000};         // then updates are refused
+  Duration inquire_after = std::chrono::milliseconds{60};     // without a decision; then repeatedly
   Duration forward_again_after = std::chrono::milliseconds{120};
-  Duration forward_patience = std::chrono::milliseconds{4000};  // beyond the home's own patience
   Duration pulse_every = std::chrono::milliseconds{250};
   Duration join_pulse_every = std::chrono::milliseconds{50};  // on a new disk
   Duration retry_pause_max = std::chrono::milliseconds{4};  // after a lost conflict; doubles to 16x
+
+  // All below the two seconds that our clients wait, so that they hear what is certain.
+  Duration request_patience = std::chrono::milliseconds{1500};  // of an update, with all its tries
+  Duration forward_patience = std::chrono::milliseconds{1700};  // beyond the home's own patience
+  Duration read_patience = std::chrono::milliseconds{1500};     // of a GET whose key is in doubt
 
   // Limits. What finds no room is refused as unavailable.
   std::size_t operations_max = 32 * 1024;     // updates at their coordinator, not yet decided

@@ -17,9 +17,11 @@ bool presumes_commit(const TwoPhaseOptions& options) {
 
 }  // namespace
 
-Participant::Participant(NodeId self, const TwoPhaseOptions& options, Outbox& outbox)
+Participant::Participant(NodeId self, const TwoPhaseOptions& options, Forwards& forwards,
+                         Outbox& outbox)
     : self_(self),
       options_(options),
+      forwards_(forwards),
       outbox_(outbox),
       state_(std::make_unique<CommittedState>(options.outcomes, options.hash_seed)),
       locks_(options.conflict) {}
@@ -69,6 +71,10 @@ void Participant::promise(Instant now, Held& held, Effects& out) {
       fields.add("key", held.claim.keys.front());
     });
     vote(txn, Ballot::diverged);
+    return drop(now, txn, out);
+  }
+  if (!forwards_.promise(held.transaction.asker)) {
+    vote(txn, Ballot::withdrawn);
     return drop(now, txn, out);
   }
   held.claim.prepared = true;
@@ -151,6 +157,7 @@ void Participant::decide(Instant now, Held& held, bool commit, Effects& out) {
   }
   bury(txn, commit);
   tell_decided(txn, commit);
+  forwards_.on_outcome(held.transaction.asker, commit, held.transaction.outcome, out);
   const bool was_doubted = held.asked > asks_before_doubt;
   note(out, options_.note_level, was_doubted ? Level::info : Level::debug, role,
        commit ? "commit" : "abort", [&](wire::LogFields& fields) {

@@ -26,6 +26,7 @@
 #include "common/core/time.h"
 #include "common/kv/replica.h"
 #include "phase3_2pc/committed_state.h"
+#include "phase3_2pc/forwards.h"
 #include "phase3_2pc/lock_table.h"
 #include "phase3_2pc/messages.h"
 #include "phase3_2pc/options.h"
@@ -35,7 +36,7 @@ namespace kv::two_phase {
 
 class Participant {
  public:
-  Participant(NodeId self, const TwoPhaseOptions& options, Outbox& outbox);
+  Participant(NodeId self, const TwoPhaseOptions& options, Forwards& forwards, Outbox& outbox);
   Participant(const Participant&) = delete;
   Participant& operator=(const Participant&) = delete;
 
@@ -145,6 +146,7 @@ class Participant {
 
   const NodeId self_;
   const TwoPhaseOptions& options_;
+  Forwards& forwards_;
   Outbox& outbox_;
   std::unique_ptr<CommittedState> state_;
   std::unique_ptr<CommittedState> image_;  // a dead life's, of which a snapshot is being taken

@@ -44,9 +44,9 @@ std::vector<host::ReplicaGauge> gauges() {
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.coordinator().unacknowledged());
             }),
-      gauge("silent_replicas", "Replicas that do not answer this coordinator: updates are refused.",
+      gauge("silent_replicas", "Replicas that were not heard of for a second: updates are refused.",
             [](const TwoPhaseReplica& replica) {
-              return static_cast<double>(replica.coordinator().silent().size());
+              return static_cast<double>(replica.hearing().silent().size());
             }),
       gauge("lost_disk", "1 if others know another disk of this replica: it takes no part.",
             [](const TwoPhaseReplica& replica) {
@@ -68,8 +68,7 @@ std::vector<host::ReplicaGauge> gauges() {
 bool can_serve(const Replica& replica) {
   const TwoPhaseReplica& mine = the(replica);
   return mine.membership().standing() == two_phase::Membership::Standing::member &&
-         mine.coordinator_lives() && mine.participant_lives() &&
-         mine.coordinator().silent().empty();
+         mine.coordinator_lives() && mine.participant_lives() && mine.hearing().silent().empty();
 }
 
 }  // namespace

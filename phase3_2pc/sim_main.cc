@@ -41,7 +41,8 @@ class TwoPhaseProtocol final : public sim::Protocol, public two_phase::Witness {
             .context = "phase=3",
             .cluster_sizes = {1, 3, 5},
             .roles = {"coordinator", "participant"},
-            .survives_wiped_disk = false};
+            .survives_wiped_disk = false,
+            .tells_the_certain = true};
   }
 
   std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {

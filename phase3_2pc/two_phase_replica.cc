@@ -27,17 +27,20 @@ TwoPhaseReplica::TwoPhaseReplica(NodeId self, std::vector<NodeId> members, TwoPh
       members_(std::move(members)),
       options_(options),
       outbox_(without(members_, self)),
-      participant_(self, options_, outbox_),
-      coordinator_(self, options_, participant_, outbox_),
-      forwards_(options_, outbox_),
+      hearing_(outbox_.peers(), options_.silence),
+      forwards_(self, options_, outbox_),
+      participant_(self, options_, forwards_, outbox_),
+      coordinator_(self, options_, participant_, hearing_, outbox_),
       membership_(self, Random{options_.seed}.next(), outbox_) {
   check(members_.size() <= members_max && std::ranges::find(members_, self) != members_.end());
 }
 
 void TwoPhaseReplica::start(Instant now, Effects& out) {
   membership_.start();
+  hearing_.start(now);
   participant_.start(now);
   coordinator_.start(now);
+  forwards_.start(coordinator_.boot());
   pulse_at_ = now;
   flush(now, out);
 }
@@ -102,6 +105,8 @@ void TwoPhaseReplica::update(Instant now, RequestId id, const Command& command, 
       options_.conflict == Conflict::home && !keys.empty() ? home_of(keys.front()) : self_;
   if (home == self_) {
     coordinator_.submit(now, {self_, id.value}, command, out);
+  } else if (hearing_.silent().contains(home)) {
+    out.answers.push_back({id, {Status::unavailable, {}, "the key's home does not answer"}});
   } else {
     forwards_.forward(now, id, command, home, out);
   }
@@ -128,12 +133,12 @@ void TwoPhaseReplica::receive(Instant now, NodeId from, ByteView message, Effect
 
 /// Decodes a list, takes notice of its header, and hands over one item after the other.
 template <typename Item, typename OnItem>
-void TwoPhaseReplica::each(Instant, NodeId from, ByteView body, OnItem on_item) {
+void TwoPhaseReplica::each(Instant now, NodeId from, ByteView body, OnItem on_item) {
   auto message = wire::decode<ListMessage<Item>>(body);
   if (!message) {
     return;
   }
-  on_header(from, message->header);
+  on_header(now, from, message->header);
   for (Item& item : message->items) {
     on_item(message->header, item);
   }
@@ -187,7 +192,7 @@ void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView
       });
     case MessageKind::pulse:
       if (const auto pulse = wire::decode<Pulse>(body)) {
-        return on_pulse(from, *pulse, out);
+        return on_pulse(now, from, *pulse, out);
       }
       break;
     case MessageKind::durable:
@@ -196,13 +201,13 @@ void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView
   note_malformed(from, out);
 }
 
-void TwoPhaseReplica::on_header(NodeId from, const Header& header) {
+void TwoPhaseReplica::on_header(Instant now, NodeId from, const Header& header) {
   if (alive_.participant) {
     participant_.on_header(from, header);
   }
   forwards_.on_header(from, header);
   coordinator_.see_clock(header.clock);
-  coordinator_.on_heard(from);
+  hearing_.on_heard(now, from);
 }
 
 void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out) {
@@ -217,12 +222,12 @@ void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Eff
 
 /// If two have applied equally many, and this one has promised nothing that is undecided, it has
 /// applied all that the other has: then both have applied the same, and must hold the same.
-void TwoPhaseReplica::on_pulse(NodeId from, const Pulse& pulse, Effects& out) {
+void TwoPhaseReplica::on_pulse(Instant now, NodeId from, const Pulse& pulse, Effects& out) {
   judge_disks(from, pulse, out);
   if (membership_.is_stranger(from, pulse.disk)) {
     return;
   }
-  on_header(from, pulse.header);
+  on_header(now, from, pulse.header);
   if (!alive_.participant || !takes_part()) {
     return;
   }
@@ -278,7 +283,9 @@ void TwoPhaseReplica::note_malformed(NodeId from, Effects& out) const {
 
 void TwoPhaseReplica::tick(Instant now, Effects& out) {
   participant_.catch_up(now, out);
+  hearing_.tick(now);
   see_to_early(now, out);
+  coordinator_.tell_orphans(out);
   participant_.tick(now, out);
   forwards_.tick(now, out);
   if (alive_.coordinator) {
@@ -317,7 +324,7 @@ Header TwoPhaseReplica::header() const {
 Instant TwoPhaseReplica::wake_at() const {
   const bool joins = membership_.standing() == Membership::Standing::joins;
   const bool undated = outbox_.has_later() && later_at_ == never;  // flush() says when
-  if (!outbox_.empty() || undated || (!early_.empty() && !joins)) {
+  if (!outbox_.empty() || undated || coordinator_.has_orphans() || (!early_.empty() && !joins)) {
     return Instant{};
   }
   const Instant early = early_.empty() ? never : early_.front().deadline;
@@ -480,6 +487,7 @@ void TwoPhaseReplica::start_role(std::string_view role, Instant now, Effects& ou
     participant_.release_decided();
     participant_.catch_up(now, out);
     coordinator_.start(now);
+    forwards_.start(coordinator_.boot());
   } else {
     alive_.participant = true;
     participant_.start(now);

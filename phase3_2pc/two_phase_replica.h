@@ -21,6 +21,7 @@
 #include "common/kv/roles.h"
 #include "phase3_2pc/coordinator.h"
 #include "phase3_2pc/forwards.h"
+#include "phase3_2pc/hearing.h"
 #include "phase3_2pc/membership.h"
 #include "phase3_2pc/messages.h"
 #include "phase3_2pc/options.h"
@@ -59,6 +60,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   const Participant& participant() const { return participant_; }
   const Coordinator& coordinator() const { return coordinator_; }
   const Membership& membership() const { return membership_; }
+  const Hearing& hearing() const { return hearing_; }
   NodeId home_of(std::string_view key) const;
   bool participant_lives() const { return alive_.participant; }
   bool coordinator_lives() const { return alive_.coordinator; }
@@ -84,9 +86,9 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void route(Instant now, NodeId from, MessageKind kind, ByteView body, Effects& out);
   template <typename Item, typename OnItem>
   void each(Instant now, NodeId from, ByteView body, OnItem on_item);
-  void on_header(NodeId from, const Header& header);
+  void on_header(Instant now, NodeId from, const Header& header);
   void on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out);
-  void on_pulse(NodeId from, const Pulse& pulse, Effects& out);
+  void on_pulse(Instant now, NodeId from, const Pulse& pulse, Effects& out);
   void update(Instant now, RequestId id, const Command& command, Effects& out);
   void refuse_early(RequestId id, Effects& out) const;
   void see_to_early(Instant now, Effects& out);
@@ -101,9 +103,10 @@ class TwoPhaseReplica final : public Replica, public Roles {
   const std::vector<NodeId> members_;
   const TwoPhaseOptions options_;
   Outbox outbox_;
+  Hearing hearing_;
+  Forwards forwards_;
   Participant participant_;
   Coordinator coordinator_;
-  Forwards forwards_;
   Membership membership_;
   Alive alive_;
   std::deque<Early> early_;

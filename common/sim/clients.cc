@@ -11,6 +11,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::uint32_t reads_when_calm_max = 20;
+constexpr Duration patience_once = std::chrono::seconds{2};  // at least, of who asks once
 constexpr Duration pause_before_retry_min = milliseconds{1};
 constexpr Duration pause_before_retry_max = milliseconds{20};
 
@@ -131,6 +132,8 @@ void Clients::begin(std::uint32_t number, Client& client) {
   client.command.origin.first_outstanding = client.sequence;
   client.busy = true;
   client.maybe_done = false;
+  const std::uint32_t once = scenario_.load.once.ppm;
+  client.once = once > 0 && client.random.below(1'000'000) < once;
   client.called = world_.now();
   client.first_request = client.requests;
   client.operation = history_.size();
@@ -153,7 +156,9 @@ void Clients::attempt(std::uint32_t number, Client& client) {
   ++client.requests;
   client.attempt_open = true;
   world_.ask(client.node, id, client.command);
-  client.look_at = world_.now() + scenario_.load.timeout;
+  const Load& load = scenario_.load;
+  client.look_at =
+      world_.now() + (client.once ? std::max(load.patience, patience_once) : load.timeout);
   plan_look(number, client);
 }
 
@@ -186,6 +191,9 @@ void Clients::on_answer(std::uint32_t number, const Told& told) {
     return;  // an earlier attempt's: the one under way may still succeed
   }
   client.attempt_open = false;
+  if (client.once) {
+    return end(number, client, client.maybe_done ? Status::unknown : status, "");
+  }
   client.look_at =
       world_.now() + client.random.between(pause_before_retry_min, pause_before_retry_max);
   plan_look(number, client);
@@ -208,7 +216,10 @@ void Clients::on_patience(std::uint32_t number) {
 void Clients::give_up_or_retry(std::uint32_t number, Client& client) {
   if (calm_ && within_) {
     check_promise(number, client);
-  } else if (world_.now() - client.called >= scenario_.load.patience) {
+    if (client.once && !world_.violation()) {
+      return end(number, client, Status::unknown, "");
+    }
+  } else if (client.once || world_.now() - client.called >= scenario_.load.patience) {
     return end(number, client, client.maybe_done ? Status::unknown : Status::unavailable, "");
   }
   if (!world_.violation()) {

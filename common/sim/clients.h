@@ -48,6 +48,7 @@ class Clients {
     std::size_t key = 0;  // of keys_
     bool busy = false;
     bool maybe_done = false;  // an attempt was not answered
+    bool once = false;        // takes the first answer, or none, for the outcome
     bool attempt_open = false;
     Instant called{};
     Instant look_at{};  // when the attempt has timed out, or the next one is due

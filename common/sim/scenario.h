@@ -50,6 +50,7 @@ struct Load {
   Span think{std::chrono::milliseconds{0}, std::chrono::milliseconds{2}};
   Duration timeout = std::chrono::milliseconds{200};  // of one attempt; then another is made
   Duration patience = std::chrono::seconds{2};        // then the client gives up: unknown
+  Share once;  // of the operations: asked once, and the first answer is taken for the outcome
 
   bool operator==(const Load&) const = default;
   static void fields(auto& self, auto& visit) {
@@ -64,6 +65,7 @@ struct Load {
     visit("think", self.think);
     visit("timeout", self.timeout);
     visit("patience", self.patience);
+    visit("once", self.once);
   }
 };
 

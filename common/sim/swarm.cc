@@ -95,6 +95,9 @@ void Swarm::draw_load() {
   const auto each = static_cast<std::uint64_t>(horizon_ / pace);
   load.operations = static_cast<std::uint32_t>(
       std::clamp<std::uint64_t>(each * load.clients, 20, operations_drawn_max));
+  if (protocol_.tells_the_certain) {
+    load.once = percent(static_cast<std::uint32_t>(Random{seed_}.between(0, 30)));
+  }
 }
 
 void Swarm::draw_weather(Weather& weather) {

@@ -155,6 +155,30 @@ class Cluster {
     return sum;
   }
 
+  Instant now() const { return now_; }
+
+  /// What node `id` answered with is carried out.
+  void take(NodeId id, Effects& out) {
+    Node& node = nodes_[id];
+    bool waits = !out.answers.empty();
+    for (Send& send : out.sends) {
+      const auto kind = static_cast<MessageKind>(send.message.front());
+      waits = waits || (send.after_records && kind != MessageKind::pulse);
+      if (send.to != id && kind != MessageKind::pulse) {
+        ++messages[kind];
+      }
+      mail_.push_back({id, send.to, std::move(send.message)});
+    }
+    forces[id] += !out.records.empty() && waits ? 1 : 0;
+    for (Bytes& record : out.records) {
+      log.emplace_back(id, static_cast<RecordKind>(record.front()));
+      node.records.push_back(std::move(record));
+    }
+    for (Answer& answer : out.answers) {
+      answers[answer.request] = std::move(answer.reply);
+    }
+  }
+
   std::map<RequestId, Reply> answers;
   std::map<MessageKind, std::size_t> messages;  // between nodes, pulses not counted
   std::map<NodeId, std::size_t> forces;         // turns whose records somebody waits for
@@ -175,27 +199,6 @@ class Cluster {
     }
     node.replica->check_invariants();
     take(id, out);
-  }
-
-  void take(NodeId id, Effects& out) {
-    Node& node = nodes_[id];
-    bool waits = !out.answers.empty();
-    for (Send& send : out.sends) {
-      const auto kind = static_cast<MessageKind>(send.message.front());
-      waits = waits || (send.after_records && kind != MessageKind::pulse);
-      if (send.to != id && kind != MessageKind::pulse) {
-        ++messages[kind];
-      }
-      mail_.push_back({id, send.to, std::move(send.message)});
-    }
-    forces[id] += !out.records.empty() && waits ? 1 : 0;
-    for (Bytes& record : out.records) {
-      log.emplace_back(id, static_cast<RecordKind>(record.front()));
-      node.records.push_back(std::move(record));
-    }
-    for (Answer& answer : out.answers) {
-      answers[answer.request] = std::move(answer.reply);
-    }
   }
 
   TwoPhaseOptions options_;

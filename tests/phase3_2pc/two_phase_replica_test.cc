@@ -11,6 +11,9 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+/// What our clients wait if they are not told otherwise.
+constexpr Duration client_patience = seconds{2};
+
 Command erase(std::string key, Origin origin = {}) {
   return {.verb = Verb::erase, .origin = std::move(origin), .key = std::move(key)};
 }
@@ -103,13 +106,124 @@ BOOST_AUTO_TEST_CASE(while_a_replica_is_down_updates_end_and_reads_go_on) {
   check_alike(cluster, 3);
 }
 
-BOOST_AUTO_TEST_CASE(a_home_that_is_down_leaves_the_outcome_unknown_and_nothing_hangs) {
+BOOST_AUTO_TEST_CASE(a_home_that_is_down_did_nothing_that_was_not_promised_here) {
   Cluster cluster{3};
   const std::string key = cluster.key_of_home(3);
   cluster.crash({3});
   const RequestId request = cluster.ask(1, put(key, "v"));
-  cluster.pass(seconds{5});
+  cluster.pass(client_patience);
+  BOOST_TEST((cluster.answers[request].status == Status::unavailable));
+  BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
+}
+
+BOOST_AUTO_TEST_CASE(what_was_given_up_is_promised_no_more_however_late_it_comes) {
+  Cluster cluster{3, {.forward_patience = milliseconds{200}}};
+  const std::string key = cluster.key_of_home(3);
+  cluster.cut = {{{3}, {1}}};
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.pass(milliseconds{300});
+  BOOST_TEST((cluster.answers[request].status == Status::unavailable));
+  BOOST_TEST(cluster.at(2).participant().prepared() == 1);  // its home is at it yet
+  cluster.cut.clear();
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(2, get(key)).status == Status::not_found));
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_restarted_replica_gave_up_before_is_promised_no_more) {
+  Cluster cluster{3, {.forward_patience = milliseconds{200}}};
+  const std::string key = cluster.key_of_home(3);
+  cluster.cut = {{{3}, {1}}};
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.pass(milliseconds{300});
+  BOOST_TEST((cluster.answers[request].status == Status::unavailable));
+  cluster.crash({1});
+  cluster.start({1});
+  cluster.cut.clear();
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(2, get(key)).status == Status::not_found));
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_home_that_dies_with_every_promise_leaves_the_outcome_unknown_in_time) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  cluster.cut = {{{2}, {3}}};
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.settle();
+  BOOST_TEST(cluster.at(1).participant().prepared() == 1);
+  cluster.crash({3});
+  cluster.pass(client_patience);
   BOOST_TEST((cluster.answers[request].status == Status::unknown));
+}
+
+BOOST_AUTO_TEST_CASE(a_promise_that_the_others_agreed_to_abort_is_certainly_not_done) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  cluster.cut = {{{3}, {2}}};  // 2 hears no Prepare, and refuses when 1 asks
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.settle();
+  cluster.crash({3});
+  cluster.pass(client_patience);
+  BOOST_TEST((cluster.answers[request].status == Status::unavailable));
+  BOOST_TEST(cluster.at(1).participant().prepared() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_commit_is_the_answer_to_who_forwarded) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  BOOST_TEST((cluster.told(1, put(key, "v")).status == Status::ok));
+  BOOST_TEST(cluster.messages[MessageKind::forward] == 1);
+  BOOST_TEST(cluster.messages[MessageKind::forward_reply] == 0);
+  BOOST_TEST((cluster.told(1, erase("nothing")).status == Status::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(an_update_of_a_key_in_doubt_ends_before_its_client_gives_up) {
+  Cluster cluster{3, {.conflict = Conflict::wait_die}};
+  cluster.cut = {{{2}, {1}}, {{3}, {1}}};
+  cluster.ask(1, put("k", "v"));
+  cluster.settle();
+  cluster.crash({1});
+  cluster.pass(milliseconds{500});  // nobody is called silent yet
+  const RequestId update = cluster.ask(2, put("k", "w"));
+  const RequestId read = cluster.ask(2, get("k"));
+  cluster.pass(client_patience);
+  BOOST_TEST((cluster.answers[update].status == Status::aborted));
+  BOOST_TEST((cluster.answers[read].status == Status::unavailable));
+}
+
+BOOST_AUTO_TEST_CASE(a_coordinator_that_dies_undecided_has_done_nothing) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.cut = {{{3}, {1}}};  // a vote is lost
+  const RequestId own = cluster.ask(1, put(key, "v"));
+  const RequestId forwarded = cluster.ask(2, put(cluster.key_of_home(1, 1), "v"));
+  cluster.settle();
+  cluster.cut.clear();
+  cluster.at(1).kill_role("coordinator");
+  cluster.pass(milliseconds{1});
+  BOOST_TEST((cluster.answers[own].status == Status::aborted));
+  BOOST_TEST((cluster.answers[forwarded].status == Status::aborted));
+  for (const Bytes& record : cluster.node(1).records) {
+    cluster.at(1).recover_role("coordinator", record);
+  }
+  Effects out;
+  cluster.at(1).start_role("coordinator", cluster.now(), out);
+  cluster.take({1}, out);
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(3, get(key)).status == Status::not_found));
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_repeat_learns_its_outcome_while_a_replica_is_down) {
+  Cluster cluster{3};
+  const Origin origin{"c", 1, 1};
+  BOOST_TEST((cluster.told(1, put("k", "v", origin)).status == Status::ok));
+  const std::uint32_t home = cluster.at(1).home_of("k").value;
+  cluster.crash({home % 3 + 1});
+  cluster.pass(seconds{2});
+  BOOST_TEST((cluster.told(home, put("k", "v", origin)).status == Status::ok));
+  BOOST_TEST((cluster.told(home, put("k", "w")).status == Status::unavailable));
 }
 
 BOOST_AUTO_TEST_CASE(an_operation_repeated_anywhere_is_done_once) {
@@ -270,9 +384,7 @@ BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
   const Reply reply = cluster.told(3, get(key));  // not NOT_FOUND
   BOOST_TEST((reply.status == Status::unavailable));
   BOOST_TEST(reply.why == "this replica has lost its disk");
-  const RequestId update = cluster.ask(1, put(key, "w"));
-  cluster.pass(seconds{2});
-  BOOST_TEST((cluster.answers[update].status == Status::aborted));
+  BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
   BOOST_TEST(cluster.told(2, get(key)).value == "v");
 }
 
