@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 #include <unordered_map>
@@ -95,7 +96,8 @@ int open_listener(const host::Endpoint& endpoint, std::string& why) {
 /// A connection from accept to its end. evhttp owns the stream; this is a share in it, so that the
 /// descriptor cannot become somebody else's before the deadline is over or called off.
 struct HttpServer::Connection {
-  Connection(Door& owner, bufferevent* shared) : door{owner}, stream{shared} {
+  Connection(Door& owner, bufferevent* shared, std::uint64_t accepted)
+      : door{owner}, stream{shared}, number{accepted} {
     bufferevent_incref(stream);
   }
   Connection(const Connection&) = delete;
@@ -104,6 +106,7 @@ struct HttpServer::Connection {
 
   Door& door;
   bufferevent* stream;
+  const std::uint64_t number;  // the older, the smaller
   Event deadline;
 };
 
@@ -127,31 +130,40 @@ struct HttpServer::Door {
   }
   Door(const Door&) = delete;
   Door& operator=(const Door&) = delete;
-  ~Door() {
-    listener = nullptr;  // evhttp_free frees it first,
-    http.reset();        // and then calls on_close, which needs all the rest
-  }
+  ~Door() { http.reset(); }  // it calls on_close, which needs all the rest
 
   /// Gives evhttp the stream of a new connection.
   static bufferevent* on_accept(event_base* base, void* context) {
     auto& door = *static_cast<Door*>(context);
+    door.make_room();
     bufferevent* stream = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_setwatermark(stream, EV_READ, 0,
                              2 * (door.limits.header_bytes_max + door.limits.body_bytes_max));
-    auto connection = std::make_unique<Connection>(door, stream);
+    auto connection = std::make_unique<Connection>(door, stream, ++door.accepted);
     connection->deadline.reset(event_new(base, -1, 0, on_deadline, connection.get()));
     const timeval patience = timeval_of(door.limits.connection_deadline);
     event_add(connection->deadline.get(), &patience);
     door.connections.emplace(stream, std::move(connection));
-    door.admit();
     return stream;
   }
 
-  /// Ends the connection as its peer would; evhttp sees that, and cleans up in its own time.
   static void on_deadline(evutil_socket_t, short, void* context) {
     const auto& connection = *static_cast<Connection*>(context);
-    shutdown(bufferevent_getfd(connection.stream), SHUT_RDWR);
-    connection.door.forget(connection.stream);
+    connection.door.end(connection.stream);
+  }
+
+  /// Ends the connection as its peer would; evhttp sees that, and cleans up in its own time.
+  void end(bufferevent* stream) {
+    shutdown(bufferevent_getfd(stream), SHUT_RDWR);
+    forget(stream);
+  }
+
+  void make_room() {
+    if (std::ssize(connections) >= limits.connections_max) {
+      end(std::ranges::min_element(connections, {}, [](const auto& entry) {
+            return entry.second->number;
+          })->first);
+    }
   }
 
   /// Runs for a connection that had a whole request; the sweep finds the others.
@@ -172,7 +184,7 @@ struct HttpServer::Door {
       bufferevent_getcb(entry.first, nullptr, nullptr, &on_event, nullptr);
       return on_event == nullptr;
     });
-    door.admit();
+    evconnlistener_enable(door.listener);
   }
 
   static void on_request(evhttp_request* request, void* context) {
@@ -181,26 +193,13 @@ struct HttpServer::Door {
     answer_page(request, door.pages);
   }
 
-  void forget(bufferevent* stream) {
-    connections.erase(stream);
-    admit();
-  }
-
-  void admit() {
-    if (listener == nullptr) {
-      return;
-    }
-    if (std::ssize(connections) < limits.connections_max) {
-      evconnlistener_enable(listener);
-    } else {
-      evconnlistener_disable(listener);
-    }
-  }
+  void forget(bufferevent* stream) { connections.erase(stream); }
 
   event_base* base;
   evconnlistener* listener;
   HttpPages pages;
   HttpLimits limits;
+  std::uint64_t accepted = 0;
   std::unordered_map<bufferevent*, std::unique_ptr<Connection>> connections;
   std::unique_ptr<evhttp, Release<evhttp_free>> http;
   Event tick;

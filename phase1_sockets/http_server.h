@@ -2,8 +2,8 @@
 //
 // Read-only and small on purpose: GET and HEAD alone, every connection closes after its answer, and
 // a connection has one deadline from accept to close, so that neither a client that drips its
-// request nor one that does not read can hold it. At the limit of connections the listener rests
-// and the kernel's backlog holds the others.
+// request nor one that does not read can hold it. At the limit of connections a new one takes the
+// oldest one's place: clients that connect and say nothing cannot keep out one that asks.
 #pragma once
 
 #include <functional>
@@ -29,7 +29,7 @@ struct HttpLimits {
   std::size_t header_bytes_max = std::size_t{8} * 1024;
   std::size_t body_bytes_max = 1024;  // nothing here wants a body
   Duration connection_deadline = std::chrono::seconds{10};
-  Duration sweep_interval = std::chrono::seconds{1};  // how soon a place that is free is seen so
+  Duration sweep_interval = std::chrono::seconds{1};  // how soon one that ended itself is forgotten
 };
 
 /// To be used on its loop's thread alone; its end closes listener and connections. The process
