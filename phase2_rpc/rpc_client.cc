@@ -1,141 +1,21 @@
 #include "phase2_rpc/rpc_client.h"
 
-#include <array>
-#include <atomic>
 #include <cstring>
-#include <deque>
-#include <list>
-#include <mutex>
-#include <thread>
-#include <variant>
+#include <future>
+#include <utility>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
 #include "common/core/check.h"
 #include "common/host/clock.h"
 #include "common/wire/logfmt.h"
-#include "phase2_rpc/cluster_secret.h"
+#include "phase2_rpc/rpc_client_impl.h"
 
 namespace kv::rpc {
-namespace {
-
-namespace asio = boost::asio;
-using boost::asio::ip::tcp;
-using boost::system::error_code;
-using PlainStream = tcp::socket;
-using TlsStream = asio::ssl::stream<tcp::socket>;
-
-}  // namespace
-
-/// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
-struct RpcClient::Pending {
-  Impl& client;
-  Request request;
-  Instant deadline;
-  Done done;
-  BackOff back_off;
-  Instant not_before{};
-  bool one_way = false;
-  bool sent = false;  // it may have been executed by somebody
-};
-
-/// Everything but mail is the loop's thread's. Each of its operations on the loop keeps it alive,
-/// for the loop may outlive it.
-struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
-  Impl(const Options& its_options, RpcLoop& its_loop, Notice its_notice)
-      : options(its_options),
-        drive(its_loop.drive()),
-        notice(std::move(its_notice)),
-        loop(its_loop.io()),
-        timer(loop),
-        random(its_options.seed),
-        reconnect(its_options.back_off) {
-    check(!options.servers.empty());
-    if (options.tls.wanted()) {
-      tls = open_tls(options.tls, TlsSide::client, why_unusable);
-    }
-    if (!options.secret.empty()) {
-      options.core.prove = [secret = options.secret](ByteView nonce) {
-        return prove_secret(secret, nonce);
-      };
-    }
-  }
-
-  // Connecting, on the loop's thread.
-  void connect();
-  void connect_to(const tcp::endpoint& endpoint);
-  void on_connected();
-  void connect_failed(const std::string& why);
-  void disconnect(const std::string& why);
-
-  // The stream.
-  void read();
-  void on_read(error_code error, std::size_t count);
-  void write();
-  void write_rest(std::size_t done);
-
-  // Calls.
-  bool post(std::unique_ptr<Pending>& pending);
-  void promise_to_look();
-  void take_mail();
-  void admit(Instant now, std::unique_ptr<Pending> pending);
-  void send(Instant now, std::unique_ptr<Pending> pending);
-  void ended(std::unique_ptr<Pending> pending, CallResult&& result);
-  void send_waiting(Instant now);
-  void arm();
-  void on_timer();
-  void give_up_all();
-
-  bool takes_calls() const { return state == State::up && !core->server_is_leaving(); }
-
-  tcp::socket& socket() {
-    auto* secure = std::get_if<TlsStream>(&*stream);
-    return secure != nullptr ? secure->next_layer() : std::get<PlainStream>(*stream);
-  }
-
-  Options options;
-  const Drive drive;
-  const Notice notice;
-  std::string why_unusable;
-  std::shared_ptr<asio::ssl::context> tls;
-  asio::io_context& loop;
-  asio::steady_timer timer;
-  Random random;
-
-  std::optional<std::variant<PlainStream, TlsStream>> stream;
-  std::uint64_t life = 0;  // of the stream: what belongs to an earlier one is ignored
-  std::optional<ClientCore> core;
-  enum class State : std::uint8_t { idle, connecting, up } state = State::idle;
-  std::size_t server = 0;
-  std::vector<tcp::endpoint> addresses;  // of the server being tried, those not tried yet
-  BackOff reconnect;
-  Instant connect_at{};  // idle: not before; connecting: until
-  std::array<char, 64 * 1024> input;
-  Bytes output;
-  bool writing = false;
-  bool closing = false;
-  std::string last_failure;  // to connect
-
-  std::list<std::unique_ptr<Pending>> waiting;
-  RetryBudget budget;
-  Instant armed_for = never;
-
-  std::mutex mutex;  // guards mail and mail_posted
-  std::vector<std::unique_ptr<Pending>> mail;
-  bool mail_posted = false;
-
-  std::atomic<bool> connected{false};
-  std::atomic<std::uint64_t> started{0};
-  std::atomic<std::uint64_t> retried{0};
-  std::atomic<std::uint64_t> connects{0};
-  std::atomic<std::uint64_t> unasked{0};
-};
+thread_local const RpcClient::Impl* RpcClient::Impl::turn_of_this_thread = nullptr;
 
 // --- connecting ----------------------------------------------------------------------------------
 
@@ -269,7 +149,10 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
   }
   const std::uint64_t its_life = life;
   promise_to_look();  // callbacks may well call again: their calls leave with this turn's write
-  if (!core->feed(host::run_now(), {input.data(), count})) {
+  turn_of_this_thread = this;
+  const bool good = core->feed(host::run_now(), {input.data(), count});
+  turn_of_this_thread = nullptr;
+  if (!good) {
     disconnect(core->why());
     take_mail();
     return;
@@ -387,17 +270,36 @@ void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
   connect();
 }
 
+/// A call from one of this client's own callbacks, on the loop's thread: it goes straight out.
+/// False, and `pending` is still the caller's, if it cannot: then it goes the way of all others.
+bool RpcClient::Impl::send_in_turn(Instant now, std::unique_ptr<Pending>& pending) {
+  CallResult refusal;
+  if (!takes_calls() || !start(now, pending, refusal)) {
+    return false;
+  }
+  ++started;
+  budget.called();
+  return true;
+}
+
 void RpcClient::Impl::send(Instant now, std::unique_ptr<Pending> pending) {
-  Pending& call = *pending;
+  CallResult refusal;
+  if (!start(now, pending, refusal)) {
+    ended(std::move(pending), std::move(refusal));
+  }
+}
+
+/// False, with `refusal` filled, if the core does not take it; else it is the core's.
+bool RpcClient::Impl::start(Instant now, std::unique_ptr<Pending>& pending, CallResult& refusal) {
+  const Pending& call = *pending;
   const OutgoingCall outgoing{.method = call.request.method,
                               .metadata = call.request.metadata,
                               .body = call.request.body,
                               .deadline = call.deadline,
                               .idempotent = call.request.safety == Safety::idempotent};
-  CallResult refusal;
   if (call.one_way) {
     std::ignore = core->notify(now, outgoing, refusal);  // best effort is what was asked for
-    return;
+    return true;
   }
   // The core runs a callback exactly once, so the callback can own the call; as a bare pointer,
   // for a std::function allocates for all that is not trivial to copy.
@@ -410,9 +312,8 @@ void RpcClient::Impl::send(Instant now, std::unique_ptr<Pending> pending) {
       refusal);
   if (id) {
     std::ignore = pending.release();
-  } else {
-    ended(std::move(pending), std::move(refusal));
   }
+  return id.has_value();
 }
 
 void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& result) {
@@ -431,6 +332,7 @@ void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& resul
     }
   }
   pending->done(std::move(result));
+  spare.keep(std::move(pending));
 }
 
 void RpcClient::Impl::send_waiting(Instant now) {
@@ -530,11 +432,19 @@ const std::string& RpcClient::why_unusable() const {
 }
 
 void RpcClient::call(Request request, Duration patience, Done done) {
-  auto pending = std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
-                                           std::move(done), BackOff{impl_->options.back_off});
+  const Instant now = host::run_now();
+  auto pending = impl_->make({*impl_, std::move(request), now + patience, std::move(done),
+                              BackOff{impl_->options.back_off}});
+  if (impl_->in_turn() && impl_->send_in_turn(now, pending)) {
+    return;
+  }
   if (!impl_->post(pending)) {
     pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
   }
+}
+
+Request RpcClient::blank_request() {
+  return impl_->in_turn() ? impl_->spare.blank_request() : Request{};
 }
 
 bool RpcClient::notify(Request request) {

@@ -104,23 +104,17 @@ class RpcClient {
   template <typename Ask, typename Answer, typename DoneFunction>
   void call(const Method<Ask, Answer>& method, const Ask& ask, const Metadata& metadata,
             Duration patience, DoneFunction done) {
-    call(request_of(method, ask, metadata), patience,
+    Request request = blank_request();
+    fill(request, method, ask, metadata);
+    call(std::move(request), patience,
          [done = std::move(done)](const CallResult& result) { done(read<Answer>(result)); });
   }
 
   template <typename Ask, typename Answer>
   static Request request_of(const Method<Ask, Answer>& method, const Ask& ask,
                             const Metadata& metadata) {
-    Request request{.method = method.id,
-                    .safety = method.safety,
-                    .has_origin = !metadata.origin.client.empty(),
-                    .metadata = {},
-                    .body = {}};
-    if (!metadata.empty()) {
-      wire::encode_to(metadata, request.metadata);
-    }
-    request.body.reserve(body_bytes_usual);
-    wire::encode_to(ask, request.body);
+    Request request;
+    fill(request, method, ask, metadata);
     return request;
   }
 
@@ -148,6 +142,23 @@ class RpcClient {
  private:
   struct Impl;
   struct Pending;
+  class SparePendings;
+
+  template <typename Ask, typename Answer>
+  static void fill(Request& blank, const Method<Ask, Answer>& method, const Ask& ask,
+                   const Metadata& metadata) {
+    blank.method = method.id;
+    blank.safety = method.safety;
+    blank.has_origin = !metadata.origin.client.empty();
+    if (!metadata.empty()) {
+      wire::encode_to(metadata, blank.metadata);
+    }
+    blank.body.reserve(body_bytes_usual);
+    wire::encode_to(ask, blank.body);
+  }
+  /// In one of this client's callbacks: with the memory that an earlier call has left.
+  Request blank_request();
+
   std::shared_ptr<RpcLoop> loop_;
   std::shared_ptr<Impl> impl_;  // until the loop has forgotten its last operation
 };

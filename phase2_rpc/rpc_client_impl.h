@@ -1,0 +1,189 @@
+// What an RpcClient is made of: its calls, its connection, its mail. Included by rpc_client.cc
+// alone.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "common/core/check.h"
+#include "phase2_rpc/cluster_secret.h"
+#include "phase2_rpc/rpc_client.h"
+
+namespace kv::rpc {
+
+namespace asio = boost::asio;
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+using PlainStream = tcp::socket;
+using TlsStream = asio::ssl::stream<tcp::socket>;
+
+/// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
+struct RpcClient::Pending {
+  Impl& client;
+  Request request;
+  Instant deadline;
+  Done done;
+  BackOff back_off;
+  Instant not_before{};
+  bool one_way = false;
+  bool sent = false;  // it may have been executed by somebody
+};
+
+/// Calls that have ended, for their memory. The loop's thread alone.
+class RpcClient::SparePendings {
+ public:
+  static constexpr std::size_t spare_max = 256;
+  static constexpr std::size_t body_bytes_kept_max = 4096;
+
+  void keep(std::unique_ptr<Pending> pending) {
+    pending->done = nullptr;
+    if (spare_.size() < spare_max && pending->request.body.capacity() <= body_bytes_kept_max) {
+      spare_.push_back(std::move(pending));
+    }
+  }
+
+  /// With the memory of one of them, if there is one.
+  Request blank_request() {
+    Request blank;
+    if (!spare_.empty()) {
+      blank.body = std::move(spare_.back()->request.body);
+      blank.body.clear();
+    }
+    return blank;
+  }
+
+  std::unique_ptr<Pending> make(Pending&& fresh) {
+    if (spare_.empty()) {
+      return std::make_unique<Pending>(std::move(fresh));
+    }
+    std::unique_ptr<Pending> again = std::move(spare_.back());
+    spare_.pop_back();
+    again->request = std::move(fresh.request);
+    again->deadline = fresh.deadline;
+    again->done = std::move(fresh.done);
+    again->back_off = fresh.back_off;
+    again->not_before = fresh.not_before;
+    again->one_way = fresh.one_way;
+    again->sent = fresh.sent;
+    return again;
+  }
+
+ private:
+  std::vector<std::unique_ptr<Pending>> spare_;
+};
+
+/// Everything but mail is the loop's thread's. Each of its operations on the loop keeps it alive,
+/// for the loop may outlive it.
+struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
+  Impl(const Options& its_options, RpcLoop& its_loop, Notice its_notice)
+      : options(its_options),
+        drive(its_loop.drive()),
+        notice(std::move(its_notice)),
+        loop(its_loop.io()),
+        timer(loop),
+        random(its_options.seed),
+        reconnect(its_options.back_off) {
+    check(!options.servers.empty());
+    if (options.tls.wanted()) {
+      tls = open_tls(options.tls, TlsSide::client, why_unusable);
+    }
+    if (!options.secret.empty()) {
+      options.core.prove = [secret = options.secret](ByteView nonce) {
+        return prove_secret(secret, nonce);
+      };
+    }
+  }
+
+  // Connecting, on the loop's thread.
+  void connect();
+  void connect_to(const tcp::endpoint& endpoint);
+  void on_connected();
+  void connect_failed(const std::string& why);
+  void disconnect(const std::string& why);
+
+  // The stream.
+  void read();
+  void on_read(error_code error, std::size_t count);
+  void write();
+  void write_rest(std::size_t done);
+
+  // Calls.
+  bool post(std::unique_ptr<Pending>& pending);
+  bool send_in_turn(Instant now, std::unique_ptr<Pending>& pending);
+  void promise_to_look();
+  void take_mail();
+  void admit(Instant now, std::unique_ptr<Pending> pending);
+  void send(Instant now, std::unique_ptr<Pending> pending);
+  bool start(Instant now, std::unique_ptr<Pending>& pending, CallResult& refusal);
+  void ended(std::unique_ptr<Pending> pending, CallResult&& result);
+  void send_waiting(Instant now);
+  void arm();
+  void on_timer();
+  void give_up_all();
+
+  bool takes_calls() const { return state == State::up && !core->server_is_leaving(); }
+
+  tcp::socket& socket() {
+    auto* secure = std::get_if<TlsStream>(&*stream);
+    return secure != nullptr ? secure->next_layer() : std::get<PlainStream>(*stream);
+  }
+
+  Options options;
+  const Drive drive;
+  const Notice notice;
+  std::string why_unusable;
+  std::shared_ptr<asio::ssl::context> tls;
+  asio::io_context& loop;
+  asio::steady_timer timer;
+  Random random;
+
+  std::optional<std::variant<PlainStream, TlsStream>> stream;
+  std::uint64_t life = 0;  // of the stream: what belongs to an earlier one is ignored
+  std::optional<ClientCore> core;
+  enum class State : std::uint8_t { idle, connecting, up } state = State::idle;
+  std::size_t server = 0;
+  std::vector<tcp::endpoint> addresses;  // of the server being tried, those not tried yet
+  BackOff reconnect;
+  Instant connect_at{};  // idle: not before; connecting: until
+  std::array<char, 64 * 1024> input;
+  Bytes output;
+  bool writing = false;
+  bool closing = false;
+  std::string last_failure;  // to connect
+
+  bool in_turn() const { return turn_of_this_thread == this; }
+  std::unique_ptr<Pending> make(Pending&& fresh) {
+    return in_turn() ? spare.make(std::move(fresh)) : std::make_unique<Pending>(std::move(fresh));
+  }
+  static thread_local const Impl* turn_of_this_thread;  // whose answers are being told on it
+  SparePendings spare;
+
+  std::list<std::unique_ptr<Pending>> waiting;
+  RetryBudget budget;
+  Instant armed_for = never;
+
+  std::mutex mutex;  // guards mail and mail_posted
+  std::vector<std::unique_ptr<Pending>> mail;
+  bool mail_posted = false;
+
+  std::atomic<bool> connected{false};
+  std::atomic<std::uint64_t> started{0};
+  std::atomic<std::uint64_t> retried{0};
+  std::atomic<std::uint64_t> connects{0};
+  std::atomic<std::uint64_t> unasked{0};
+};
+
+}  // namespace kv::rpc
