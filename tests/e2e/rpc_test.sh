@@ -24,6 +24,19 @@ fails_in_one_line() {
   cat "$scratch/out" "$scratch/err"
   [ "$status" -eq 1 ] && [ "$(wc -l <"$scratch/err")" -eq 1 ]
 }
+# typed_by NAME: what one of several clients does to three keys; no value is put twice.
+typed_by() {
+  local i
+  for ((i = 0; i < 40; i++)); do
+    case $((RANDOM % 6)) in
+      0 | 1) echo "PUT k$((RANDOM % 3)) $1.$i" ;;
+      2 | 3) echo "GET k$((RANDOM % 3))" ;;
+      4) echo "CAS k$((RANDOM % 3)) $1.$((i - 1)) $1.$i" ;;
+      5) echo "DELETE k$((RANDOM % 3))" ;;
+    esac
+  done
+  echo EXIT
+}
 prompt='Enter command (PUT key value / GET key / DELETE key / EXIT): '
 
 for flags in '--threads 1' '--threads 2' '--threads 2 --handlers pool'; do
@@ -71,6 +84,20 @@ for flags in '--threads 1' '--threads 2' '--threads 2 --handlers pool'; do
   page /status >"$scratch/page"
   sentence "$flags: /status is JSON with them" \
     grep -q '"rpc_calls_total": {.*"kv.put.ok": 11' "$scratch/page"
+
+  clients=()
+  rm -f "$scratch"/sixteen.*
+  for name in c{1..16}; do
+    typed_by "$name" | timeout "$patience_s" "$bin/rpc_client" "$rpc" --name "$name" --no-demo \
+      --log "$scratch/sixteen.$name" >/dev/null 2>&1 &
+    clients+=($!)
+  done
+  wait "${clients[@]}"
+  capture "$bin/quintet" check "$scratch"/sixteen.*
+  sentence "$flags: what sixteen clients logged is linearizable" is "$status" 0
+  sed -i 's/\(event=answer .* value=\).*/\1never-put/' "$scratch/sixteen.c1"
+  capture "$bin/quintet" check "$scratch"/sixteen.*
+  sentence "$flags: and with answers that nobody gave it is not" is "$status" 1
 
   client "$rpc" --ping </dev/null
   sentence "$flags: --ping of a server that runs is exit 0" is "$status" 0

@@ -1,4 +1,6 @@
 // RPC over real sockets on loopback: what only a network can do to a call.
+#include <malloc.h>
+
 #include <condition_variable>
 #include <mutex>
 
@@ -359,6 +361,58 @@ BOOST_AUTO_TEST_CASE(a_client_that_never_reads_is_held_back_and_dropped) {
   }
   BOOST_TEST(error);  // the server has had enough
   BOOST_TEST(world.server->counts().bytes_in < 64U * 1024 * 1024);
+}
+
+BOOST_AUTO_TEST_CASE(clients_that_never_read_cost_no_more_memory_than_the_limits_say) {
+  constexpr std::size_t gluttons = 16;
+  auto options = on_free_port();
+  options.output_bytes_max = 256 * 1024;
+  World world{options};
+  boost::asio::io_context loop;
+  const auto address = world.server->address();
+  Bytes flood;
+  append_frame(flood, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
+  const Bytes body = wire::encode(Text{std::string(50'000, 'x')});
+  append_frame(flood, {.type = FrameType::request, .method = echo.id, .id = 1}, {}, body);
+  const std::size_t hello_bytes = flood.size() - header_bytes - body.size();
+  struct Glutton {
+    tcp::socket socket;
+    std::size_t sent = 0;
+  };
+  std::vector<Glutton> all;
+  for (std::size_t i = 0; i < gluttons; ++i) {
+    all.push_back({.socket = tcp::socket{loop}});
+    all.back().socket.connect({boost::asio::ip::make_address(address.host), address.port});
+    all.back().socket.non_blocking(true);
+  }
+  const auto in_use = [] {
+    const auto heap = mallinfo2();
+    return heap.uordblks + heap.hblkhd;
+  };
+  const std::size_t before = in_use();
+  std::size_t most = before;
+  std::uint64_t swallowed = 0;
+  for (int idle_rounds = 0; idle_rounds < 2'000; ++idle_rounds) {
+    for (Glutton& glutton : all) {
+      boost::system::error_code error;
+      const ByteView rest = ByteView{flood}.substr(glutton.sent);
+      const std::size_t count = glutton.socket.write_some(boost::asio::buffer(rest), error);
+      glutton.sent += error ? 0 : count;
+      swallowed += error ? 0 : count;
+      idle_rounds = error ? idle_rounds : 0;
+      if (glutton.sent == flood.size()) {
+        glutton.sent = hello_bytes;  // the same request again: its id is free, for it is answered
+      }
+    }
+    most = std::max(most, in_use());
+    std::this_thread::yield();
+  }
+  // Output up to the limit and one read's answers beyond, twice: what is being written, and what
+  // gathers meanwhile; and the read buffer.
+  const std::size_t each = 2 * (options.output_bytes_max + 128 * 1024) + 64 * 1024;
+  BOOST_TEST(most - before < gluttons * each);
+  BOOST_TEST(swallowed > gluttons * options.output_bytes_max);  // they were gluttons
+  BOOST_TEST(world.server->counts().connections == gluttons);
 }
 
 BOOST_AUTO_TEST_CASE(who_knows_the_clusters_secret_is_served_as_a_peer) {
