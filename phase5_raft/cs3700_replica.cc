@@ -16,6 +16,12 @@ using std::chrono::seconds;
 constexpr Duration hello_patience = seconds{1};
 /// A read that waits for a round asks for another one after this long.
 constexpr Duration confirm_again_after = milliseconds{8};
+constexpr Duration heartbeat_every = milliseconds{220};
+/// A leader that was silent for so long is asked whether it is there; and again.
+constexpr Duration doubt_after = heartbeat_every + milliseconds{50};
+constexpr Duration ask_leader_every = milliseconds{30};
+/// Whoever was not heard for so long before a request came is not who it is sent on to.
+constexpr Duration trust = milliseconds{50};
 constexpr std::size_t held_max = 4096;
 
 /// What a put is in the log.
@@ -37,10 +43,11 @@ RaftOptions options_for(std::uint64_t seed) {
   RaftOptions options;
   options.seed = seed;
   options.note_level = Level::error;
-  options.heartbeat_every = milliseconds{250};
-  options.election_timeout = milliseconds{700};
-  options.read_lease = milliseconds{600};
-  options.resend_after = milliseconds{4};
+  options.heartbeat_every = heartbeat_every;
+  options.election_timeout = 2 * heartbeat_every;
+  options.read_lease = milliseconds{300};
+  options.resend_after = milliseconds{3};
+  options.ask_votes_again_after = milliseconds{20};
   options.fanout = Fanout::bare_majority;
   options.append_bytes_max = cs3700_data_bytes_max / 2;
   options.in_flight_bytes_max = cs3700_data_bytes_max * 4;
@@ -88,19 +95,15 @@ void Cs3700Replica::receive(Instant now, std::string_view datagram, std::vector<
   }
   if (message->type == "get" || message->type == "put") {
     take_request(now, *message, out);
-  } else if (message->type == "raft" && is_cs3700_replica(message->src)) {
+  } else if (message->type == "ask" && is_cs3700_replica(message->src)) {
+    if (raft_.leads()) {
+      raft_.beat(now, node_of(message->src));
+    }
+  } else if (message->type == "raft") {
     if (!begun_) {
       begin(now);  // whoever speaks has waited long enough for all of us
     }
-    if (const auto decoded = decode_message(message->data)) {
-      std::visit(
-          [&](const auto& each) {
-            if constexpr (requires { raft_.on(now, node_of(message->src), each, effects_); }) {
-              raft_.on(now, node_of(message->src), each, effects_);
-            }
-          },
-          *decoded);
-    }
+    take_bag(now, *message);
   }
   go_on(now, out);
 }
@@ -119,7 +122,12 @@ Instant Cs3700Replica::wake_at() const {
   }
   const bool confirming =
       std::ranges::any_of(held_, [](const Request& each) { return each.round > 0; });
-  return std::min(raft_.wake_at(), confirming ? now_ + confirm_again_after : never);
+  Instant at = std::min(raft_.wake_at(), confirming ? now_ + confirm_again_after : never);
+  if (!raft_.leads() && raft_.leader().value != 0) {
+    const Instant doubt_at = held_.empty() ? raft_.heard_at() + doubt_after : now_;
+    at = std::min(at, std::max(doubt_at, leader_asked_ + ask_again_after_));
+  }
+  return at;
 }
 
 // --- requests ------------------------------------------------------------------------------------
@@ -131,6 +139,7 @@ void Cs3700Replica::take_request(Instant now, const Cs3700Message& message,
                   .key = message.key,
                   .put = message.type == "put",
                   .value = message.value,
+                  .came = now,
                   .round = 0,
                   .asked = {}};
   if (held_.size() >= held_max) {
@@ -154,16 +163,20 @@ void Cs3700Replica::go_on(Instant now, std::vector<std::string>& out) {
       raft_.tick(now, effects_);
     }
     again = !effects_.sends.empty();
-    send(effects_, now, out);
+    gather_letters(now);
   }
+  if (doubts_leader() && now - leader_asked_ >= ask_again_after_) {
+    ask_leader(now, out);
+  }
+  send_letters(out);
 }
 
 /// True if it was answered, or stands in our log.
 bool Cs3700Replica::settle(Instant now, Request& request, std::vector<std::string>& out) {
   if (!raft_.leads()) {
     request.round = 0;
-    if (raft_.leader().value == 0) {
-      return false;  // whoever leads next will be named
+    if (raft_.leader().value == 0 || raft_.heard_at() + trust < request.came) {
+      return false;  // whoever leads next, or is still there, will be named
     }
     answer(request, "redirect", {}, out);
     return true;
@@ -206,10 +219,8 @@ void Cs3700Replica::propose(Instant now, const Request& request) {
 void Cs3700Replica::watch_leadership() {
   if (raft_.leader().value != 0 && raft_.term() != led_by_) {
     led_by_ = raft_.term();
-    ++leaders_seen_;
-    known_at_election_ = applied_;
     // One that followed another's loss takes care that its own costs less.
-    raft_.announce_commits(leaders_seen_ > 1);
+    raft_.announce_commits(!store_.empty());
   }
 }
 
@@ -262,30 +273,77 @@ void Cs3700Replica::answer(const Request& request, const char* type, const std::
                                .data = {}}));
 }
 
-/// There is no disk: what waits for records leaves, and what we send to ourselves is here.
-void Cs3700Replica::send(Effects& effects, Instant now, std::vector<std::string>& out) {
-  const std::vector<Send> sends = std::exchange(effects.sends, {});
-  effects.clear();
-  for (const Send& each : sends) {
+void Cs3700Replica::take_bag(Instant now, const Cs3700Message& message) {
+  std::optional<Cs3700Bag> bag = wire::decode<Cs3700Bag>(message.data);
+  if (!bag) {
+    return;
+  }
+  for (Cs3700Letter& each : bag->letters) {
     if (each.to == raft_.self()) {
-      const auto own = decode_message(each.message);
-      check(own.has_value());
-      if (const auto* vote = std::get_if<Vote>(&*own)) {
-        raft_.on(now, each.to, *vote, effects);
-      } else if (const auto* appended = std::get_if<Appended>(&*own)) {
-        raft_.on(now, each.to, *appended, effects);
-      }
-      continue;
+      take_letter(now, each);
+    } else if (names_.contains(each.to.value)) {
+      passing_.push_back(std::move(each));
     }
+  }
+}
+
+void Cs3700Replica::take_letter(Instant now, const Cs3700Letter& letter) {
+  if (const auto decoded = decode_message(letter.message);
+      decoded && names_.contains(letter.from.value)) {
+    std::visit(
+        [&](const auto& each) {
+          if constexpr (requires { raft_.on(now, letter.from, each, effects_); }) {
+            raft_.on(now, letter.from, each, effects_);
+          }
+        },
+        *decoded);
+  }
+}
+
+/// There is no disk: what waits for records leaves, and what we send to ourselves is here.
+void Cs3700Replica::gather_letters(Instant now) {
+  const std::vector<Send> sends = std::exchange(effects_.sends, {});
+  effects_.clear();
+  for (const Send& each : sends) {
+    Cs3700Letter letter{.from = raft_.self(), .to = each.to, .message = each.message};
+    if (each.to == raft_.self()) {
+      take_letter(now, letter);
+    } else {
+      letters_.push_back(std::move(letter));
+    }
+  }
+}
+
+void Cs3700Replica::send_letters(std::vector<std::string>& out) {
+  const auto answers = [this](NodeId node) { return raft_.has_answered(node); };
+  for (const Cs3700Bag& bag :
+       bags_of(std::exchange(passing_, {}), std::exchange(letters_, {}), answers)) {
     out.push_back(format_cs3700({.src = self_,
-                                 .dst = names_.at(each.to.value),
+                                 .dst = names_.at(bag.letters.front().to.value),
                                  .leader = leader_name(),
                                  .type = "raft",
                                  .mid = {},
                                  .key = {},
                                  .value = {},
-                                 .data = each.message}));
+                                 .data = wire::encode(bag)}));
   }
+}
+
+// --- is the leader there? ------------------------------------------------------------------------
+
+/// Silent for longer than it should be, or than we may send anybody to it.
+bool Cs3700Replica::doubts_leader() const {
+  return !raft_.leads() && raft_.leader().value != 0 &&
+         (!held_.empty() || now_ - raft_.heard_at() >= doubt_after);
+}
+
+/// Clients read it too: until the leader speaks again, nobody leads.
+void Cs3700Replica::ask_leader(Instant now, std::vector<std::string>& out) {
+  // Twice as long each time, until it answers.
+  ask_again_after_ = raft_.heard_at() > leader_asked_ ? ask_leader_every : 2 * ask_again_after_;
+  leader_asked_ = now;
+  out.push_back(
+      format_cs3700({.src = self_, .dst = leader_name(), .leader = cs3700_nobody, .type = "ask"}));
 }
 
 }  // namespace kv::raft

@@ -97,8 +97,10 @@ void Raft::tick(Instant now, Effects& out) {
   now_ = now;
   if (leads()) {
     lead(now, out);
-  } else if (now >= election_at_) {
+  } else if (now >= election_due_at()) {
     ask_for_pre_votes(now, out);
+  } else if (now >= ask_votes_at_) {
+    send_vote_requests(out);
   }
   if (leads()) {
     replicate(now, out);
@@ -109,12 +111,12 @@ void Raft::tick(Instant now, Effects& out) {
 
 Instant Raft::wake_at() const {
   if (!leads()) {
-    return owes_answer_ ? now_ : election_at_;
+    return owes_answer_ ? now_ : std::min(election_due_at(), ask_votes_at_);
   }
   if (round_wanted_ || (dirty_ && !gathers(now_))) {
     return now_;
   }
-  Instant at = quorum_heard(now_) + max_age();
+  Instant at = std::min(quorum_heard(now_) + max_age(), ask_majority_at(now_));
   if (dirty_) {
     at = std::min(at, gathering_.due(now_, log_.last() - recorded_));
   }
@@ -158,6 +160,7 @@ void Raft::follow(Instant now, Term term, NodeId leader, Effects& out) {
     save_hard_state(out);
   }
   role_ = Role::follower;
+  ask_votes_at_ = never;
   if (leader.value == 0) {
     return;
   }
@@ -165,6 +168,7 @@ void Raft::follow(Instant now, Term term, NodeId leader, Effects& out) {
   const bool fresh = leader_ != leader;
   leader_ = leader;
   heard_at_ = now;
+  elections_in_vain_ = 0;
   reset_election_timer(now);
   if (fresh) {
     note(out, Level::info,

@@ -48,6 +48,9 @@ struct RaftOptions {
   /// Entries not committed for so long are sent again to whoever has not acknowledged them, then
   /// after twice as long …; 0: heartbeats find what is missing.
   Duration resend_after{};
+  /// A candidate repeats its question to whoever has not answered after so long, then after twice
+  /// as long, twice in all (Raft 5.1); 0: it waits for the next election.
+  Duration ask_votes_again_after{};
   /// How long after the beginning of a confirmed round the leader may answer reads by itself; 0:
   /// never, each read is confirmed. Below election_timeout by more than clocks drift in it.
   Duration read_lease{};
@@ -133,6 +136,8 @@ class Raft {
   /// The leader asks everyone, with the next tick(), whether it still leads. Once
   /// confirmed_round() has reached the number returned, it did when this was called.
   std::uint64_t confirm(Instant now);
+  /// The leader speaks to `to` with the next tick(), as if a heartbeat were due.
+  void beat(Instant now, NodeId to);
   /// Hands leadership to `to`, a voter, or to the most advanced one if `to` is nobody; gives up
   /// after an election time-out. Nothing may be proposed in the meantime. Null, or why not.
   const char* transfer(Instant now, NodeId to, Effects& out);
@@ -144,8 +149,8 @@ class Raft {
   /// Drops applied entries from memory until about `bytes_kept` are left.
   void trim_log(std::size_t bytes_kept);
 
-  /// Whether a leader with Fanout::bare_majority tells one follower at once what is committed: one
-  /// message more an entry, and whoever leads next knows better what was answered.
+  /// Whether a leader with Fanout::bare_majority tells those who acknowledged an entry at once that
+  /// it is committed: two messages more, and whoever leads next knows better what was answered.
   void announce_commits(bool yes) { announces_commits_ = yes; }
 
   /// What heartbeats say of the state, so that divergence is found; see AppendEntries.
@@ -164,6 +169,8 @@ class Raft {
   NodeId voted_for() const { return voted_for_; }
   /// Of this term, as far as is known; nobody: 0.
   NodeId leader() const { return leader_; }
+  /// When a leader of this term was last heard; before that, when this life began.
+  Instant heard_at() const { return heard_at_; }
   Index commit() const { return commit_; }
   const RaftLog& log() const { return log_; }
   const Membership& membership() const { return configurations_.back().second; }
@@ -174,6 +181,8 @@ class Raft {
   Instant lease_until() const { return lease_until_; }
   /// A follower's: the logs are equal up to here, by the leader of this term.
   Index matched() const { return matched_; }
+  /// The leader's: of the last messages that wanted an answer it has answered some.
+  bool has_answered(NodeId id) const;
   /// The leader said, in this term, that everything up to there is committed.
   void learn_commit(Term term, Index commit);
   bool sending_image() const { return outgoing_.has_value(); }
@@ -182,6 +191,11 @@ class Raft {
   void check_invariants() const;
 
  private:
+  enum class Content : std::uint8_t {
+    question,       // whether its log is ours up to there
+    entries,        // and an answer is wanted
+    quiet_entries,  // and none is
+  };
   enum class Pace : std::uint8_t {
     probe,      // where its log parts from ours is not known: one message at a time
     replicate,  // it follows: entries are sent as they come
@@ -202,6 +216,7 @@ class Raft {
     std::uint64_t round = 0;       // it has confirmed
     std::uint64_t round_sent = 0;  // it was told
     Instant heard{};               // its last answer in this term
+    std::uint32_t unanswered = 0;  // messages since then that want an answer
     Instant sent{};                // our last message to it
   };
   struct Incoming {
@@ -236,12 +251,18 @@ class Raft {
 
   // Elections.
   void reset_election_timer(Instant now);
+  bool behind() const;
+  Instant election_due_at() const;
+  void bring_election_forward(Instant to);
+  void go_before(Instant now);
+  void follow_suit(Instant now, const RequestVote& request);
   bool hears_leader(Instant now) const;
   bool bound_by_lease(Instant now) const;
   bool up_to_date(const RequestVote& request) const;
   void ask_for_pre_votes(Instant now, Effects& out);
   void campaign(Instant now, bool transfer, Effects& out);
   void request_votes(Term term, bool pre, bool transfer, Effects& out);
+  void send_vote_requests(Effects& out);
   void count_vote(Instant now, NodeId voter, Effects& out);
   void become_leader(Instant now, Effects& out);
 
@@ -264,11 +285,14 @@ class Raft {
   bool may_send_entries(const Peer& peer, Instant now) const;
   void send_entries(Peer& peer, Instant now, Effects& out);
   void send_heartbeat(Peer& peer, Instant now, Effects& out);
-  const Bytes& encoded_append(Index previous, bool with_entries);
+  bool may_be_quiet(const Peer& peer) const;
+  const Bytes& encoded_append(Index previous, Content content);
   void go_back(Peer& peer, Index next);
   bool commit_is_late(Instant now) const;
   void resend(Instant now);
-  void choose_few(Instant now, bool late);
+  void rewind_chosen();
+  void rewind(Peer& peer);
+  void choose_few(bool late);
   bool chosen(const Peer& peer) const;
   void announce_commit(Effects& out);
   AppendEntries notice_of_commit() const;
@@ -279,6 +303,7 @@ class Raft {
   Index match_of(NodeId node) const;
   bool disk_hangs(Instant now) const;
   Instant quorum_heard(Instant now) const;
+  Instant ask_majority_at(Instant now) const;
   bool beat_due(const Peer& peer, Instant now) const;
   Peer* peer(NodeId id);
   const Peer* peer(NodeId id) const;
@@ -324,6 +349,12 @@ class Raft {
   Instant election_at_ = never;
   Instant heard_at_{};  // from a leader, or the start of this life
   std::vector<NodeId> votes_;
+  std::vector<NodeId> refusals_;
+  RequestVote asking_;            // a candidate's question, …
+  Instant ask_votes_at_ = never;  // … repeated then, …
+  Duration ask_votes_after_{};    // … and after so long again
+  std::uint32_t votes_asked_ = 0;
+  std::uint32_t elections_in_vain_ = 0;  // since a leader was heard
 
   // A follower's.
   Index matched_;
@@ -343,12 +374,15 @@ class Raft {
   Instant commit_progress_{};  // commit_ moved, or everything was committed, or was sent again
   Duration late_after_{};      // then: twice as long each time, up to a heartbeat
   std::uint32_t resent_ = 0;   // since then
+  std::uint64_t commits_ = 0;  // in this term, …
+  std::uint64_t late_ = 0;     // … and the times that one came late
   bool announces_commits_ = false;
   std::uint64_t round_ = 0;
   std::uint64_t confirmed_round_ = 0;
   bool round_wanted_ = false;
-  Gathering gathering_;  // of entries that are proposed and not recorded yet
-  bool dirty_ = false;   // there may be something to send
+  Instant majority_asked_at_{};  // whether we lead, all at once
+  Gathering gathering_;          // of entries that are proposed and not recorded yet
+  bool dirty_ = false;           // there may be something to send
   std::deque<Round> rounds_;
   Instant lease_until_{};
   bool lease_void_ = false;  // no lease in this term
@@ -364,7 +398,7 @@ class Raft {
   struct Encoded {
     Index previous;
     Index last;
-    bool with_entries = false;
+    Content content = Content::question;
     Bytes bytes;  // empty: none
   };
   Encoded encoded_;

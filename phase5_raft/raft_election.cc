@@ -5,18 +5,52 @@
 #include "phase5_raft/raft.h"
 
 namespace kv::raft {
+namespace {
+
+constexpr std::uint32_t votes_asked_max = 3;  // the first time included
+
+}  // namespace
 
 /// Raft 5.2: election timeouts are chosen randomly from a fixed interval, so that in most cases
 /// only a single server will time out.
 void Raft::reset_election_timer(Instant now) {
-  // With a bare majority, those go first who know what was committed: they will not have to answer
-  // again what the last leader may have answered.
-  const bool behind = options_.fanout == Fanout::bare_majority && commit_ < log_.last();
+  const Duration least = options_.election_timeout * (elections_in_vain_ > 1 ? 2 : 1);
   // Whoever has no vote starts no election.
-  election_at_ = membership().votes(self_)
-                     ? now + (behind ? options_.election_timeout / 2 : Duration{}) +
-                           random_.between(options_.election_timeout, 2 * options_.election_timeout)
-                     : never;
+  election_at_ = membership().votes(self_) ? now + random_.between(least, 2 * least) : never;
+}
+
+/// With a bare majority, those go first who know what was committed: they will not have to answer
+/// again what the last leader may have answered.
+bool Raft::behind() const {
+  return options_.fanout == Fanout::bare_majority && commit_ < log_.last();
+}
+
+Instant Raft::election_due_at() const {
+  return election_at_ == never ? never
+                               : election_at_ + (behind() ? options_.election_timeout : Duration{});
+}
+
+void Raft::bring_election_forward(Instant to) {
+  const Instant at = to - (behind() ? options_.election_timeout : Duration{});
+  election_at_ = membership().votes(self_) ? std::min(election_at_, at) : never;
+}
+
+/// Somebody misses the leader, and we do not, yet: if we come to, we do not wait long for our own
+/// timer, for the others may be waiting for our vote.
+void Raft::follow_suit(Instant now, const RequestVote& request) {
+  if (options_.ask_votes_again_after > Duration{} && role_ == Role::follower && request.pre &&
+      request.term > term_) {
+    const Duration little = options_.election_timeout / 8;
+    bring_election_forward(std::max(now, heard_at_ + options_.election_timeout) +
+                           (behind() ? 2 * little : Duration{}) +
+                           random_.between(Duration{}, little));
+  }
+}
+
+/// With a bare majority only few have the last entries. One that has them, and is asked by one that
+/// has not, need not wait for its own timer: nobody else can win.
+void Raft::go_before(Instant now) {
+  bring_election_forward(now + (behind() ? options_.election_timeout / 8 : Duration{}));
 }
 
 /// Thesis 4.2.3: within the minimum election timeout of hearing from a current leader, nobody else
@@ -42,6 +76,8 @@ bool Raft::up_to_date(const RequestVote& request) const {
 /// Thesis 9.6: a candidate only increments its term if it first learns from a majority that they
 /// would be willing to grant it their votes. So one that was cut off disturbs nobody.
 void Raft::ask_for_pre_votes(Instant now, Effects& out) {
+  // One that is cut off need not ask as often: whoever leads will speak to it.
+  elections_in_vain_ += options_.ask_votes_again_after > Duration{} ? 1 : 0;
   reset_election_timer(now);
   if (!membership().votes(self_)) {
     return;
@@ -79,17 +115,32 @@ void Raft::campaign(Instant now, bool transfer, Effects& out) {
 /// hangs must not lead, and so must not ask. Our own vote comes back from it too.
 void Raft::request_votes(Term term, bool pre, bool transfer, Effects& out) {
   votes_.clear();
-  const Bytes request = encode_message(RequestVote{.term = term,
-                                                   .last_index = log_.last(),
-                                                   .last_term = log_.last_term(),
-                                                   .pre = pre,
-                                                   .transfer = transfer});
+  refusals_.clear();
+  asking_ = {.term = term,
+             .last_index = log_.last(),
+             .last_term = log_.last_term(),
+             .pre = pre,
+             .transfer = transfer};
+  ask_votes_after_ = options_.ask_votes_again_after;
+  votes_asked_ = 0;
+  send_vote_requests(out);
+  out.sends.push_back({self_, encode_message(Vote{.term = term, .granted = true, .pre = pre})});
+}
+
+/// Raft 5.1: servers retry RPCs if they do not receive a response in a timely manner, and they
+/// issue RPCs in parallel.
+void Raft::send_vote_requests(Effects& out) {
+  const Bytes request = encode_message(asking_);
   for (const NodeId other : membership().others(self_)) {
-    if (membership().votes(other)) {
+    const bool answered = std::ranges::find(votes_, other) != votes_.end() ||
+                          std::ranges::find(refusals_, other) != refusals_.end();
+    if (membership().votes(other) && !answered) {
       out.sends.push_back({other, request});
     }
   }
-  out.sends.push_back({self_, encode_message(Vote{.term = term, .granted = true, .pre = pre})});
+  const bool again = ask_votes_after_ > Duration{} && ++votes_asked_ < votes_asked_max;
+  ask_votes_at_ = again ? now_ + ask_votes_after_ : never;
+  ask_votes_after_ *= 2;
 }
 
 void Raft::on(Instant now, NodeId from, const Vote& vote, Effects& out) {
@@ -97,6 +148,8 @@ void Raft::on(Instant now, NodeId from, const Vote& vote, Effects& out) {
   if (!vote.granted) {
     if (vote.term > term_) {
       follow(now, vote.term, {}, out);  // Raft 5.1
+    } else {
+      refusals_.push_back(from);
     }
     return;
   }
@@ -130,6 +183,7 @@ void Raft::become_leader(Instant now, Effects& out) {
   check(role_ == Role::candidate && voted_for_ == self_);
   role_ = Role::leader;
   leader_ = self_;
+  ask_votes_at_ = never;
   const std::size_t votes = votes_.size();
   votes_.clear();
   peers_.clear();
@@ -141,6 +195,7 @@ void Raft::become_leader(Instant now, Effects& out) {
   disk_progress_ = commit_progress_ = now;
   late_after_ = options_.resend_after;
   resent_ = 0;
+  commits_ = late_ = 0;
   round_ = confirmed_round_ = 0;
   rounds_.clear();
   lease_until_ = {};
@@ -165,10 +220,14 @@ void Raft::on(Instant now, NodeId from, const RequestVote& request, Effects& out
   now_ = now;
   const bool sticks = (request.term > term_ && hears_leader(now)) || bound_by_lease(now);
   if (sticks && !request.transfer) {
+    follow_suit(now, request);
     return;  // nothing at all: also its term is none of our business
   }
   if (request.pre) {
     const bool granted = request.term > term_ && up_to_date(request);
+    if (!granted && options_.fanout == Fanout::bare_majority && role_ == Role::follower) {
+      go_before(now);
+    }
     out.sends.push_back(
         {from, encode_message(
                    Vote{.term = granted ? request.term : term_, .granted = granted, .pre = true})});

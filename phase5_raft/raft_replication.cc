@@ -15,6 +15,8 @@ constexpr std::size_t rounds_max = 4096;
 constexpr std::uint32_t resends_in_a_row = 4;
 /// Rounds not confirmed, this one included, beyond which every heartbeat asks for an answer.
 constexpr std::uint64_t rounds_open_max = 1;
+/// Messages to a follower without an answer that may have been lost; beyond, it may be dead.
+constexpr std::uint32_t unanswered_few = 2;
 
 }  // namespace
 
@@ -58,6 +60,14 @@ std::uint64_t Raft::confirm(Instant now) {
   return round_ + 1;
 }
 
+void Raft::beat(Instant now, NodeId to) {
+  check(leads());
+  now_ = now;
+  if (Peer* each = peer(to)) {
+    each->sent = now - options_.heartbeat_every;
+  }
+}
+
 // --- time ----------------------------------------------------------------------------------------
 
 void Raft::lead(Instant now, Effects& out) {
@@ -69,8 +79,22 @@ void Raft::lead(Instant now, Effects& out) {
   if (now - quorum_heard(now) >= options_.election_timeout) {
     return step_down(now, "no_majority", out);
   }
+  if (now >= ask_majority_at(now)) {
+    round_wanted_ = true;
+    majority_asked_at_ = now;
+  }
   go_on_with_transfer(now, out);
   go_on_with_images(now, out);
+}
+
+/// With a bare majority only few are asked at a time: when too few of them have answered, all are,
+/// and again, before it is taken for certain that there is no majority.
+Instant Raft::ask_majority_at(Instant now) const {
+  if (options_.fanout == Fanout::everyone) {
+    return never;
+  }
+  return std::max(quorum_heard(now) + options_.heartbeat_every * 3 / 2,
+                  majority_asked_at_ + options_.heartbeat_every / 8);
 }
 
 /// What is durable here has not moved for an election time-out, though something waits for it.
@@ -101,16 +125,21 @@ void Raft::replicate(Instant now, Effects& out) {
   if (gathers(now) && !round_wanted_ && !beats && !late) {
     return;
   }
-  if (recorded_ < log_.last()) {
+  const bool fresh = recorded_ < log_.last();
+  if (fresh) {
     record_proposals(now, out);
   }
   if (!dirty_ && !round_wanted_ && !beats && !late) {
     return;
   }
   begin_round(now);
-  choose_few(now, late);
+  if (fresh || late || round_wanted_) {
+    choose_few(late);
+  }
   if (late) {
     resend(now);
+  } else if (fresh && !everyone_now_) {
+    rewind_chosen();
   }
   for (Peer& each : peers_) {
     tell(each, now, out);
@@ -153,6 +182,9 @@ void Raft::tell(Peer& each, Instant now, Effects& out) {
   const bool beat = beat_due(each, now);
   if (beat) {
     each.probing = false;  // the probe, or its answer, is taken to be lost
+    if (!everyone_now_ && each.pace == Pace::replicate && each.match > Index{}) {
+      rewind(each);
+    }
   }
   if (each.pace != Pace::image && each.next <= log_.base()) {
     go_back(each, each.match + 1);  // it was so slow that what it needs next is gone
@@ -185,9 +217,12 @@ bool Raft::may_send_entries(const Peer& each, Instant now) const {
 }
 
 void Raft::send_entries(Peer& each, Instant now, Effects& out) {
-  const Bytes& message = encoded_append(each.next - 1, true);
+  const bool quiet = may_be_quiet(each);
+  const Bytes& message =
+      encoded_append(each.next - 1, quiet ? Content::quiet_entries : Content::entries);
   out.sends.push_back({each.id, message, false});
   each.sent = now;
+  each.unanswered += quiet ? 0 : 1;
   if (each.pace == Pace::probe) {
     each.probing = true;
     return;
@@ -197,18 +232,24 @@ void Raft::send_entries(Peer& each, Instant now, Effects& out) {
   each.next = encoded_.last + 1;
 }
 
+/// With a bare majority: those who are not needed for it need not answer either, as long as they
+/// follow and others confirm that we lead.
+bool Raft::may_be_quiet(const Peer& each) const {
+  return !chosen(each) && !round_wanted_ && each.pace == Pace::replicate &&
+         each.unanswered <= unanswered_few && round_ <= confirmed_round_ + rounds_open_max;
+}
+
 /// Says that we lead, and asks whether its log is equal to ours as far as we think.
 void Raft::send_heartbeat(Peer& each, Instant now, Effects& out) {
   const bool known = each.pace != Pace::image;
   each.sent = now;
-  // With a bare majority: those who are not needed for it need not answer either.
-  const bool quiet = !chosen(each) && !round_wanted_ && each.pace == Pace::replicate &&
-                     each.match == log_.last() && round_ <= confirmed_round_ + rounds_open_max;
-  if (quiet) {
+  if (may_be_quiet(each) && each.match == log_.last()) {
     out.sends.push_back({each.id, encode_message(notice_of_commit()), false});
-  } else {
-    out.sends.push_back({each.id, encoded_append(known ? each.next - 1 : Index{}, false), false});
+    return;
   }
+  ++each.unanswered;
+  out.sends.push_back(
+      {each.id, encoded_append(known ? each.next - 1 : Index{}, Content::question), false});
 }
 
 /// It is of no round: no answer is wanted. For those whose log is ours up to there.
@@ -220,25 +261,24 @@ AppendEntries Raft::notice_of_commit() const {
 }
 
 /// Followers at the same place are sent the same bytes.
-const Bytes& Raft::encoded_append(Index previous, bool with_entries) {
-  if (!encoded_.bytes.empty() && encoded_.previous == previous &&
-      encoded_.with_entries == with_entries) {
+const Bytes& Raft::encoded_append(Index previous, Content content) {
+  if (!encoded_.bytes.empty() && encoded_.previous == previous && encoded_.content == content) {
     return encoded_.bytes;
   }
   AppendEntries append{.term = term_,
                        .previous = previous,
                        .previous_term = log_.term_at(previous).value_or(Term{}),
                        .commit = commit_,
-                       .round = round_,
+                       .round = content == Content::quiet_entries ? 0 : round_,
                        .sampled = sampled_,
                        .checksum = sampled_checksum_,
                        .entries = {}};
   encoded_.last = previous;
-  if (with_entries) {
+  if (content != Content::question) {
     encoded_.last = log_.copy_to(append.entries, previous + 1, options_.append_bytes_max);
   }
   encoded_.previous = previous;
-  encoded_.with_entries = with_entries;
+  encoded_.content = content;
   encoded_.bytes = encode_message(std::move(append));
   return encoded_.bytes;
 }
@@ -258,9 +298,26 @@ bool Raft::commit_is_late(Instant now) const {
          now - commit_progress_ >= late_after_;
 }
 
+/// With a bare majority messages are dear, and bytes are not: what was not acknowledged goes along
+/// again, so that none is refused for want of one that was lost.
+void Raft::rewind_chosen() {
+  for (Peer& each : peers_) {
+    if (chosen(each) && each.pace == Pace::replicate && each.match > Index{}) {
+      rewind(each);
+    }
+  }
+}
+
+void Raft::rewind(Peer& each) {
+  each.in_flight.clear();
+  each.in_flight_bytes = 0;
+  each.next = each.match + 1;
+}
+
 /// Those who are chosen now get again what they have not acknowledged.
 void Raft::resend(Instant now) {
   commit_progress_ = now;
+  late_ += resent_ == 0 ? 1 : 0;
   ++resent_;
   late_after_ = resent_ < resends_in_a_row ? options_.resend_after
                                            : std::min(2 * late_after_, options_.heartbeat_every);
@@ -274,9 +331,9 @@ void Raft::resend(Instant now) {
 
 // --- to whom entries go at once ------------------------------------------------------------------
 
-/// A bare majority, and another one each time, so that nobody falls far behind. If that did not
-/// answer in time: as many others as are missing.
-void Raft::choose_few(Instant now, bool late) {
+/// A bare majority of those who answer, and another one each time, so that nobody falls far behind.
+/// If that did not answer in time: as many others as are missing.
+void Raft::choose_few(bool late) {
   few_.clear();
   everyone_now_ = options_.fanout == Fanout::everyone || membership().joint();
   if (everyone_now_) {
@@ -286,26 +343,37 @@ void Raft::choose_few(Instant now, bool late) {
   const auto have_all = static_cast<std::size_t>(std::ranges::count_if(peers_, has_all));
   const std::size_t needed = majority(membership().voters.size()) - 1;
   ++few_from_;
-  for (const bool well : {true, false}) {
-    for (std::size_t i = 0; i < peers_.size() && few_.size() + have_all < needed; ++i) {
-      const Peer& each = peers_[(few_from_ + i) % peers_.size()];
-      const bool fit = !well || (each.pace == Pace::replicate &&
-                                 now - each.heard < 3 * options_.heartbeat_every);
-      if (fit && membership().votes(each.id) && !has_all(each) && !chosen(each)) {
-        few_.push_back(each.id);
+  std::vector<const Peer*> candidates;
+  for (std::size_t i = 0; i < peers_.size(); ++i) {
+    const Peer& each = peers_[(few_from_ + i) % peers_.size()];
+    if (membership().votes(each.id) && !has_all(each)) {
+      candidates.push_back(&each);
+    }
+  }
+  std::ranges::stable_sort(candidates, {}, [](const Peer* each) {
+    return std::pair{each->pace != Pace::replicate, each->unanswered};
+  });
+  for (std::size_t i = 0; i < candidates.size() && few_.size() + have_all < needed; ++i) {
+    few_.push_back(candidates[i]->id);
+  }
+}
+
+/// To one of those who have it, or to all of them where messages get lost: one of them leads next.
+void Raft::announce_commit(Effects& out) {
+  const bool messages_get_lost = late_ * 10 > commits_;
+  for (const Peer& each : peers_) {
+    if (each.match >= commit_ && membership().votes(each.id)) {
+      out.sends.push_back({each.id, encode_message(notice_of_commit()), false});
+      if (!messages_get_lost) {
+        return;
       }
     }
   }
 }
 
-/// To one of those who have it all.
-void Raft::announce_commit(Effects& out) {
-  const auto has_all = std::ranges::find_if(peers_, [this](const Peer& each) {
-    return each.match >= commit_ && membership().votes(each.id);
-  });
-  if (has_all != peers_.end()) {
-    out.sends.push_back({has_all->id, encode_message(notice_of_commit()), false});
-  }
+bool Raft::has_answered(NodeId id) const {
+  const Peer* found = peer(id);
+  return found != nullptr && found->unanswered <= unanswered_few;
 }
 
 bool Raft::chosen(const Peer& each) const {
@@ -329,6 +397,7 @@ void Raft::on(Instant now, NodeId from, const Appended& appended, Effects& out) 
     return commit_by_counting(now, out);
   }
   each->heard = now;
+  each->unanswered = 0;
   if (appended.round > each->round) {
     each->round = appended.round;
     count_rounds();
@@ -409,6 +478,7 @@ void Raft::commit_by_counting(Instant now, Effects& out) {
     gathering_.done(now, counted - commit_, log_.last() - counted);
   }
   commit_ = counted;
+  ++commits_;
   commit_progress_ = now;
   late_after_ = options_.resend_after;
   resent_ = 0;

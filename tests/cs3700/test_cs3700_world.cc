@@ -382,44 +382,72 @@ Cs3700Result run_cs3700(const Cs3700Config& config, std::uint64_t seed) {
   return World{config, seed}.run();
 }
 
+namespace {
+
+Cs3700Config config_of(const char* name, std::uint32_t requests, double loss) {
+  Cs3700Config config;
+  config.name = name;
+  config.requests = requests;
+  config.loss = loss;
+  return config;
+}
+
+}  // namespace
+
 std::vector<Cs3700Config> cs3700_configs() {
   std::vector<Cs3700Config> all;
-  const auto add = [&all](const char* name, std::uint32_t requests, double gets, double loss,
+  const auto add = [&all](const char* name, std::uint32_t requests, double loss, double best_ms,
                           std::uint64_t best, std::uint64_t second) -> Cs3700Config& {
-    Cs3700Config& config = all.emplace_back();
-    config.name = name;
-    config.requests = requests;
-    config.gets = gets;
-    config.loss = loss;
+    Cs3700Config& config = all.emplace_back(config_of(name, requests, loss));
+    config.latency_best_ms = best_ms;
     config.messages_best = best;
     config.messages_second = second;
     return config;
   };
-  add("simple-1", 500, .8, 0, 1200, 3000).latency_second_ms = 2;
-  add("simple-2", 500, .2, 0, 2200, 4000);
-  add("unreliable-1", 500, .2, .05, 2200, 4500);
-  add("unreliable-2", 500, .2, .10, 2200, 4500);
-  add("unreliable-3", 500, .2, .15, 2300, 4500);
-  add("crash-1", 500, .2, 0, 2500, 4000).follower_killed = {10};
-  add("crash-2", 500, .2, 0, 2500, 4000).follower_killed = {8, 16};
-  add("crash-3", 400, .2, 0, 2000, 4000).leader_killed = {10};
-  add("crash-4", 300, .2, 0, 1800, 4000).leader_killed = {8, 16};
+  Cs3700Config& simple = add("simple-1", 500, 0, .4, 1200, 3000);
+  simple.gets = .8;
+  simple.latency_second_ms = 2;
+  add("simple-2", 500, 0, 1, 2200, 4000);
+  add("unreliable-1", 500, .05, 1, 2200, 4500);
+  add("unreliable-2", 500, .10, 1, 2200, 4500);
+  add("unreliable-3", 500, .15, 1, 2300, 4500);
+  add("crash-1", 500, 0, 1, 2500, 4000).follower_killed = {10};
+  add("crash-2", 500, 0, 1, 2500, 4000).follower_killed = {8, 16};
+  add("crash-3", 400, 0, .2, 2000, 4000).leader_killed = {10};
+  add("crash-4", 300, 0, .15, 1800, 4000).leader_killed = {8, 16};
   for (const bool anywhere : {false, true}) {
-    Cs3700Config& once = add(anywhere ? "partition-3" : "partition-1", 400, .2, 0, 2200, 4000);
+    Cs3700Config& once =
+        add(anywhere ? "partition-3" : "partition-1", 400, 0, anywhere ? .25 : .2, 2200, 4000);
     once.cuts = {{5, 10}};
     once.leader_in_majority = !anywhere;
-    Cs3700Config& twice = add(anywhere ? "partition-4" : "partition-2", 300, .2, 0, 1800, 4000);
+    Cs3700Config& twice =
+        add(anywhere ? "partition-4" : "partition-2", 300, 0, anywhere ? .25 : .2, 1800, 4000);
     twice.cuts = {{5, 10}, {18, 23}};
     twice.leader_in_majority = !anywhere;
   }
-  Cs3700Config& first = add("advanced-1", 250, .2, .1, 1000, 3000);
+  Cs3700Config& first = add("advanced-1", 250, .1, .15, 1000, 3000);
   first.cuts = {{5, 8}, {12, 15}};
   first.leader_killed = {20};
-  add("advanced-2", 300, .2, .15, 1000, 3000).leader_killed = {8, 16};
-  add("advanced-3", 200, .2, .3, 1000, 3000).leader_killed = {5};
-  Cs3700Config& fourth = add("advanced-4", 300, .2, .1, 1000, 4000);
+  add("advanced-2", 300, .15, .15, 1000, 3000).leader_killed = {8, 16};
+  add("advanced-3", 200, .3, .2, 1000, 3000).leader_killed = {5};
+  Cs3700Config& fourth = add("advanced-4", 300, .1, .2, 1000, 4000);
   fourth.cuts = {{5, 8}, {12, 15}, {19, 21}};
   fourth.leader_killed = {25};
+  return all;
+}
+
+std::vector<Cs3700Config> cs3700_harsher_configs() {
+  std::vector<Cs3700Config> all;
+  all.push_back(config_of("harsher-1", 500, .4));
+  all.push_back(config_of("harsher-2", 500, .25));
+  all.back().cuts = {{5, 6}, {7, 8}, {9, 10}, {11, 14}, {15, 16}, {17, 21}, {22, 23}};
+  all.push_back(config_of("harsher-3", 500, .2));
+  all.back().leader_killed = {6, 6.7};
+  all.back().cuts = {{10, 12}, {14, 16}, {18, 20}};
+  all.push_back(config_of("harsher-4", 2000, .1));
+  all.back().leader_killed = {12};
+  all.back().follower_killed = {6};
+  all.back().cuts = {{8, 10}, {12, 14}, {15, 17}};
   return all;
 }
 
