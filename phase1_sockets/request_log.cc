@@ -1,106 +1,145 @@
 #include "phase1_sockets/request_log.h"
 
 #include <charconv>
+#include <cstring>
+#include <string>
 
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
 namespace kv::sockets {
+namespace {
 
-RequestLog::RequestLog(EventLoop& loop, host::Log& log)
-    : writer_(log), flush_(loop, [this] { writer_.flush(); }) {
-  line_.reserve(512);
+/// What a line of ours holds beside a key and a peer's address: words, numbers, an ID.
+constexpr std::size_t fixed_room = 512;
+static_assert(2 * origin_part_bytes_max + 1 <= fixed_room / 2);
+constexpr std::size_t escaped_bytes_max = 4;  // of one byte; and two quotes
+
+std::size_t room_for(std::string_view value) {
+  return 2 + escaped_bytes_max * value.size();
 }
 
+}  // namespace
+
+/// Writes where there is known to be room.
+class RequestLog::Pen {
+ public:
+  Pen(char* at, std::string& quoted) : at_(at), quoted_(quoted) {}
+
+  Pen& text(std::string_view words) {
+    if (!words.empty()) {
+      std::memcpy(at_, words.data(), words.size());
+      at_ += words.size();
+    }
+    return *this;
+  }
+  Pen& number(std::uint64_t value) {
+    at_ = std::to_chars(at_, at_ + 20, value).ptr;
+    return *this;
+  }
+  Pen& value(std::string_view value) {
+    quoted_.clear();
+    wire::append_logfmt_value(quoted_, value);
+    return text(quoted_);
+  }
+  Pen& id(const Speaker& who, std::uint64_t number_of_request, const Origin& origin) {
+    if (origin.client.empty()) [[likely]] {
+      return text(who.transport).number(who.connection).text(".").number(number_of_request);
+    }
+    quoted_.clear();
+    wire::append_origin(quoted_, origin);
+    return text(quoted_);
+  }
+  const char* at() const { return at_; }
+
+ private:
+  char* at_;
+  std::string& quoted_;  // for what others append to a string
+};
+
+RequestLog::RequestLog(EventLoop& loop, host::Log& log)
+    : writer_(log), flush_(loop, [this] { writer_.flush(); }) {}
+
 void RequestLog::request(const Speaker& who, std::uint64_t number, const Command& command) {
-  begin("event=request op=", who, number, command.origin);
-  add(" from=", who.address);
-  add(" transport=", who.transport);
-  add(" verb=", name_of(command.verb));
+  Pen pen = begin(who.address.size() + room_for(command.key));
+  pen.text("event=request op=").id(who, number, command.origin);
+  pen.text(" from=").text(who.address);
+  pen.text(" transport=").text(who.transport);
+  pen.text(" verb=").text(name_of(command.verb));
   if (command.verb != Verb::ping) {
-    line_ += " key=";
-    wire::append_logfmt_value(line_, command.key);
+    pen.text(" key=").value(command.key);
   }
   if (changes_something(command.verb) && command.verb != Verb::erase) {
-    add(" bytes=", command.value.size());
+    pen.text(" bytes=").number(command.value.size());
   }
-  end(Level::info);
+  end(Level::info, pen);
 }
 
 void RequestLog::answer(const Speaker& who, std::uint64_t number, const Command& command,
                         const Reply& reply, Duration took) {
-  begin("event=answer op=", who, number, command.origin);
-  add(" to=", who.address);
-  add(" transport=", who.transport);
-  add(" verb=", name_of(command.verb));
-  add(" result=", name_of(reply.status));
+  Pen pen = begin(who.address.size());
+  pen.text("event=answer op=").id(who, number, command.origin);
+  pen.text(" to=").text(who.address);
+  pen.text(" transport=").text(who.transport);
+  pen.text(" verb=").text(name_of(command.verb));
+  pen.text(" result=").text(name_of(reply.status));
   if (command.verb == Verb::get && reply.status == Status::ok) {
-    add(" bytes=", reply.value.size());
+    pen.text(" bytes=").number(reply.value.size());
   }
-  add(" us=", static_cast<std::uint64_t>(took.count()));
-  end(Level::info);
+  pen.text(" us=").number(static_cast<std::uint64_t>(took.count()));
+  end(Level::info, pen);
 }
 
 void RequestLog::malformed(const Speaker& who, std::size_t bytes) {
   if (!writer_.wants(Level::warn)) {
     return;
   }
-  line_.assign("event=malformed");
-  add(" bytes=", bytes);
-  add(" from=", who.address);
-  add(" transport=", who.transport);
-  end(Level::warn);
+  Pen pen = begin(who.address.size());
+  pen.text("event=malformed bytes=").number(bytes);
+  pen.text(" from=").text(who.address);
+  pen.text(" transport=").text(who.transport);
+  end(Level::warn, pen);
 }
 
 void RequestLog::opened(const Speaker& who) {
   if (!writer_.wants(Level::info)) {
     return;
   }
-  line_.assign("event=connected");
-  add(" connection=", who.connection);
-  add(" from=", who.address);
-  end(Level::info);
+  Pen pen = begin(who.address.size());
+  pen.text("event=connected connection=").number(who.connection);
+  pen.text(" from=").text(who.address);
+  end(Level::info, pen);
 }
 
 void RequestLog::closed(const Speaker& who, std::string_view why) {
   if (!writer_.wants(Level::info)) {
     return;
   }
-  line_.assign("event=closed");
-  add(" connection=", who.connection);
-  add(" from=", who.address);
-  add(" why=", why);
-  end(Level::info);
+  Pen pen = begin(who.address.size() + why.size());
+  pen.text("event=closed connection=").number(who.connection);
+  pen.text(" from=").text(who.address);
+  pen.text(" why=").text(why);
+  end(Level::info, pen);
 }
 
 void RequestLog::write(Level level, std::string_view fields) {
-  if (writer_.wants(level)) {
-    line_.assign(fields);
-    end(level);
+  if (!writer_.wants(level)) {
+    return;
   }
+  Pen pen = begin(fields.size());
+  pen.text(fields);
+  end(level, pen);
 }
 
-void RequestLog::begin(std::string_view event, const Speaker& who, std::uint64_t number,
-                       const Origin& origin) {
-  line_.assign(event);
-  if (!origin.client.empty()) {
-    return wire::append_origin(line_, origin);
+RequestLog::Pen RequestLog::begin(std::size_t more_room) {
+  if (line_.size() < fixed_room + more_room) [[unlikely]] {
+    line_.resize(fixed_room + more_room);
   }
-  add(who.transport, who.connection);
-  add(".", number);
+  return Pen{line_.data(), quoted_};
 }
 
-void RequestLog::add(std::string_view name, std::string_view value) {
-  line_.append(name).append(value);
-}
-
-void RequestLog::add(std::string_view name, std::uint64_t value) {
-  char digits[24];
-  line_.append(name).append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
-}
-
-void RequestLog::end(Level level) {
-  writer_.write(level, line_);
+void RequestLog::end(Level level, const Pen& pen) {
+  writer_.write(level, {line_.data(), static_cast<std::size_t>(pen.at() - line_.data())});
   if (writer_.holds_lines()) {
     flush_.arm(host::LogWriter::flush_interval);
   }

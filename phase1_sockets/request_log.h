@@ -46,14 +46,13 @@ class RequestLog {
   void flush() { writer_.flush(); }
 
  private:
-  void begin(std::string_view event, const Speaker& who, std::uint64_t number,
-             const Origin& origin);
-  void add(std::string_view name, std::string_view value);
-  void add(std::string_view name, std::uint64_t value);
-  void end(Level level);
+  class Pen;
+  Pen begin(std::size_t more_room);
+  void end(Level level, const Pen& pen);
 
   host::LogWriter writer_;
-  std::string line_;
+  std::string line_;    // room for one, whatever it held before
+  std::string quoted_;  // a key or an ID on its way into it
   Alarm flush_;
 };
 

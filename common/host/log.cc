@@ -33,9 +33,10 @@ struct BatchHead {
 };
 
 void put_digits(char* at, int digits, std::int64_t value) {
+  auto rest = static_cast<std::uint32_t>(value);  // half as dear to divide
   for (int i = digits - 1; i >= 0; --i) {
-    at[i] = static_cast<char>('0' + value % 10);
-    value /= 10;
+    at[i] = static_cast<char>('0' + rest % 10);
+    rest /= 10;
   }
 }
 

@@ -1,12 +1,45 @@
 #include "common/wire/logfmt.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace kv::wire {
 namespace {
 
-bool bare(char byte) {
+constexpr bool bare(char byte) {
   return byte > ' ' && byte < 0x7f && byte != '"' && byte != '\\' && byte != '=';
+}
+
+constexpr std::uint64_t ones = 0x0101010101010101;
+constexpr std::uint64_t tops = 0x8080808080808080;
+
+/// Some top bit, if one of the eight bytes is 0.
+constexpr std::uint64_t zero_in(std::uint64_t eight) {
+  return (eight - ones) & ~eight & tops;
+}
+
+/// As bare() of eight bytes at once: whether all of them are.
+constexpr bool all_bare(std::uint64_t eight) {
+  const std::uint64_t below_0x21 = (eight - ones * 0x21) & ~eight;
+  const std::uint64_t above_0x7e = eight | (eight + ones);
+  const std::uint64_t special =
+      zero_in(eight ^ ones * '"') | zero_in(eight ^ ones * '\\') | zero_in(eight ^ ones * '=');
+  return ((below_0x21 | above_0x7e | special) & tops) == 0;
+}
+
+bool all_bare(std::string_view value) {
+  if (value.size() < 8) {
+    return !value.empty() && std::ranges::all_of(value, bare);
+  }
+  bool all = true;
+  std::uint64_t eight = 0;
+  for (std::size_t at = 0; at + 8 <= value.size(); at += 8) {
+    std::memcpy(&eight, value.data() + at, 8);
+    all = all && all_bare(eight);
+  }
+  std::memcpy(&eight, value.data() + value.size() - 8, 8);  // the rest, and some of what was seen
+  return all && all_bare(eight);
 }
 
 void append_escaped(std::string& line, char byte) {
@@ -42,7 +75,7 @@ void append_escaped(std::string& line, char byte) {
 }  // namespace
 
 void append_logfmt_value(std::string& line, std::string_view value) {
-  if (!value.empty() && std::ranges::all_of(value, bare)) {
+  if (all_bare(value)) {
     line += value;
     return;
   }
