@@ -215,6 +215,50 @@ BOOST_AUTO_TEST_CASE(a_coordinator_that_dies_undecided_has_done_nothing) {
   check_alike(cluster, 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_coordinator_that_dies_over_its_commit_record_does_not_call_it_undone) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.cut = {{{1}, {1}}};  // that its record is on disk it never learns
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.settle();
+  cluster.at(1).kill_role("coordinator");
+  cluster.pass(milliseconds{1});
+  BOOST_TEST((cluster.answers[request].status == Status::unknown));
+  cluster.cut.clear();
+  for (const Bytes& record : cluster.node(1).records) {
+    cluster.at(1).recover_role("coordinator", record);
+  }
+  Effects out;
+  cluster.at(1).start_role("coordinator", cluster.now(), out);
+  cluster.take({1}, out);
+  cluster.pass(seconds{1});
+  BOOST_TEST(cluster.told(3, get(key)).value == "v");
+  check_alike(cluster, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_reply_to_an_earlier_life_answers_nothing) {
+  Cluster cluster{3};
+  cluster.crash({1});
+  cluster.start({1});
+  cluster.pass(milliseconds{100});
+  const std::string key = cluster.key_of_home(3);
+  cluster.crash({3});
+  const RequestId request = cluster.ask(1, put(key, "v"));
+  cluster.settle();
+  const auto reply_to = [&cluster](std::uint64_t boot) {
+    ListMessage<ForwardReply> message;
+    message.items.push_back({.to_boot = boot, .number = 1, .taken = true, .reply = {}});
+    Effects out;
+    cluster.at(1).receive(cluster.now(), {3}, encode_as(MessageKind::forward_reply, message), out);
+    cluster.take({1}, out);
+  };
+  const std::uint64_t life = cluster.at(1).coordinator().boot();
+  reply_to(life - 1);
+  BOOST_TEST(!cluster.answers.contains(request));
+  reply_to(life);
+  BOOST_TEST((cluster.answers[request].status == Status::ok));
+}
+
 BOOST_AUTO_TEST_CASE(a_repeat_learns_its_outcome_while_a_replica_is_down) {
   Cluster cluster{3};
   const Origin origin{"c", 1, 1};
