@@ -373,6 +373,28 @@ BOOST_AUTO_TEST_CASE(a_snapshot_stays_as_it_was_while_changes_come) {
   check_alike(cluster, 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_snapshot_outlives_the_participant_that_dies_over_it) {
+  Cluster cluster{3};
+  for (int i = 0; i < 20; ++i) {
+    cluster.told(2, put("k" + std::to_string(i), "v"));
+  }
+  cluster.pass(milliseconds{20});
+  BOOST_TEST(cluster.snapshot(1, [&cluster] {
+    cluster.at(1).kill_role("participant");
+    for (const Bytes& record : cluster.node(1).records) {
+      cluster.at(1).recover_role("participant", record);
+    }
+    Effects out;
+    cluster.at(1).start_role("participant", cluster.now(), out);
+    cluster.take({1}, out);
+  }));
+  cluster.crash({1});
+  cluster.start({1});
+  cluster.pass(seconds{1});
+  BOOST_TEST(cluster.told(1, get("k7")).value == "v");
+  check_alike(cluster, 3);
+}
+
 BOOST_AUTO_TEST_CASE(a_snapshot_holds_what_is_promised_and_what_is_not_acknowledged) {
   Cluster cluster{3};
   const std::string key = cluster.key_of_home(1);
