@@ -448,6 +448,10 @@ std::vector<Cs3700Config> cs3700_harsher_configs() {
   all.back().leader_killed = {12};
   all.back().follower_killed = {6};
   all.back().cuts = {{8, 10}, {12, 14}, {15, 17}};
+  // A put is on its way whenever a leader dies: the next one commits it, and must answer it.
+  all.push_back(config_of("harsher-5", 2000, .4));
+  all.back().gets = .5;
+  all.back().leader_killed = {10, 15};
   return all;
 }
 
