@@ -185,6 +185,45 @@ BOOST_AUTO_TEST_CASE(if_a_leader_discovers_that_its_term_is_out_of_date_it_rever
   BOOST_TEST((last_record<HardState>(group.records(1))->term == Term{7}));
 }
 
+BOOST_AUTO_TEST_CASE(
+    if_a_servers_term_is_smaller_than_the_others_it_updates_it_to_the_larger_value) {
+  RaftGroup group{3};
+  const auto vote = ask(group, 2, 1, vote_request(7));
+  BOOST_REQUIRE(vote.has_value());
+  BOOST_TEST((vote->term == Term{7}));
+  BOOST_TEST((group.raft(1).term() == Term{7}));
+  group.post(3, 1, Appended{.term = {6}});  // terms only rise
+  group.deliver_one();
+  BOOST_TEST((group.raft(1).term() == Term{7}));
+}
+
+BOOST_AUTO_TEST_CASE(if_a_candidate_discovers_that_its_term_is_out_of_date_it_reverts_to_follower) {
+  RaftGroup group{3};
+  group.timeout(1);
+  BOOST_REQUIRE((group.raft(1).role() == Role::pre_candidate));
+  group.drop_mail();
+  group.post(2, 1, Vote{.term = {7}});
+  group.deliver_one();
+  BOOST_TEST((group.raft(1).role() == Role::follower));
+  BOOST_TEST((group.raft(1).term() == Term{7}));
+}
+
+BOOST_AUTO_TEST_CASE(servers_retry_rpcs_if_they_do_not_receive_a_response_in_a_timely_manner) {
+  RaftReplicaOptions options;
+  options.ask_votes_again_after = milliseconds{20};
+  RaftGroup group{3, options};
+  group.timeout(1);
+  BOOST_REQUIRE(group.take_mail<RequestVote>(1, 2).has_value());
+  BOOST_REQUIRE(group.take_mail<RequestVote>(1, 3).has_value());
+  group.post(3, 1, Vote{.term = {}, .granted = false, .pre = true});
+  while (!group.mail().empty()) {
+    group.deliver_one();
+  }
+  group.timeout(1);
+  BOOST_TEST(group.take_mail<RequestVote>(1, 2).has_value());
+  BOOST_TEST(!group.take_mail<RequestVote>(1, 3).has_value());  // it has answered
+}
+
 BOOST_AUTO_TEST_CASE(if_votes_are_split_candidates_time_out_and_start_a_new_election) {
   RaftGroup group{4};
   group.timeout(1);

@@ -122,6 +122,31 @@ BOOST_AUTO_TEST_CASE(a_followers_acknowledgement_waits_for_its_disk) {
   BOOST_TEST((group.raft(1).commit() == Index{2}));
 }
 
+BOOST_AUTO_TEST_CASE(
+    the_leader_includes_the_highest_index_it_knows_to_be_committed_in_future_rpcs) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.put(1, "k", "1");
+  group.settle();
+  group.put(1, "k", "2");
+  group.timeout(1);
+  const auto append = group.take_mail<AppendEntries>(1, 2);
+  BOOST_REQUIRE(append.has_value());
+  BOOST_TEST((append->commit == Index{2}));
+}
+
+BOOST_AUTO_TEST_CASE(when_a_leader_first_comes_to_power_next_index_is_just_after_its_last_entry) {
+  RaftGroup group{3};
+  fill_log(group, 2, 1, {1, 1, 1}, 1);
+  group.cut(2);
+  BOOST_REQUIRE(group.win(1));
+  group.timeout(1);
+  const auto append = group.take_mail<AppendEntries>(1, 3);
+  BOOST_REQUIRE(append.has_value());
+  BOOST_TEST((append->previous == Index{3}));
+  BOOST_TEST((append->previous_term == Term{1}));
+}
+
 BOOST_AUTO_TEST_CASE(once_a_follower_learns_that_an_entry_is_committed_it_applies_it_in_log_order) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));

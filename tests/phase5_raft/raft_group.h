@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/core/check.h"
+#include "common/core/random.h"
 #include "common/kv/replica.h"
 #include "phase5_raft/raft_replica.h"
 
@@ -119,6 +120,12 @@ class RaftGroup {
             !cuts_.contains({mail.from.value, mail.to.value}));
   }
   std::deque<Mail>& mail() { return mail_; }
+  /// From now on that share of the messages between nodes is lost, and the rest comes in any order.
+  void storm(double loss, std::uint64_t seed) {
+    loss_ = loss;
+    chance_ = Random{seed};
+  }
+  void calm() { loss_ = 0; }
   /// The first message of that kind on its way from one to another, taken off the queue.
   template <typename Kind>
   std::optional<Kind> take_mail(std::uint32_t from, std::uint32_t to) {
@@ -150,6 +157,9 @@ class RaftGroup {
     }
   }
   void deliver_one() {
+    if (loss_ > 0) {
+      std::swap(mail_.front(), mail_[chance_.below(mail_.size())]);
+    }
     const Mail mail = std::move(mail_.front());
     mail_.pop_front();
     Node& to = nodes_.at(mail.to.value);
@@ -258,6 +268,8 @@ class RaftGroup {
 
   // --- questions ---
 
+  std::size_t messages_sent() const { return messages_sent_; }  // between nodes
+  std::size_t bytes_sent() const { return bytes_sent_; }
   bool up(std::uint32_t node) const { return nodes_.at(node).replica != nullptr; }
   RaftReplica& replica(std::uint32_t node) { return *nodes_.at(node).replica; }
   const Raft& raft(std::uint32_t node) { return replica(node).life()->raft(); }
@@ -312,6 +324,12 @@ class RaftGroup {
     }
   }
   void send(std::uint32_t node, Send& send) {
+    const bool between = send.to.value != node;
+    messages_sent_ += between ? 1 : 0;
+    bytes_sent_ += between ? send.message.size() : 0;
+    if (between && loss_ > 0 && chance_.chance(loss_)) {
+      return;
+    }
     mail_.push_back({{node}, send.to, std::move(send.message)});
   }
   /// What a host does with effects.
@@ -355,6 +373,10 @@ class RaftGroup {
   std::map<std::uint64_t, Reply> answers_;
   std::uint64_t requests_ = 0;
   std::vector<NotedLine> notes_;
+  double loss_ = 0;
+  Random chance_{1};  // of a storm
+  std::size_t messages_sent_ = 0;
+  std::size_t bytes_sent_ = 0;
 };
 
 }  // namespace kv::raft
