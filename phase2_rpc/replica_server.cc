@@ -14,6 +14,7 @@
 #include "common/kv/roles.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/front_door.h"
+#include "phase1_sockets/listen.h"
 #include "phase2_rpc/access_log.h"
 #include "phase2_rpc/cluster_secret.h"
 #include "phase2_rpc/kv_skeleton.h"
@@ -61,6 +62,15 @@ std::vector<NodeId> founders_of(const host::ServerFlags& server) {
   return nodes;
 }
 
+/// As it stands in the data directory.
+std::string founders_text(const host::ServerFlags& server) {
+  std::string text;
+  for (const NodeId node : founders_of(server)) {
+    text += (text.empty() ? "nodes " : ",") + std::to_string(node.value);
+  }
+  return server.joins ? "a cluster that this node joins" : text;
+}
+
 /// The node's own way to each; --routes before --peers.
 std::vector<host::Peer> routes_of(const host::ServerFlags& server) {
   std::vector<host::Peer> routes = server.routes;
@@ -99,6 +109,11 @@ void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& ta
   flags.add("--connections-max", target.connections_max, {.least = 1},
             "connections at once, of TCP and of RPC; more are refused");
   flags.add("--snapshot-every", target.snapshot_every, "bytes of journal between two snapshots");
+  flags.finally([&]() -> std::string {
+    return target.snapshot_every.value == 0
+               ? "--snapshot-every: 0 would be a snapshot after each record; say 1MiB, 256MiB …"
+               : "";
+  });
   flags.add("--answer-timeout", target.answer_patience,
             "until a request that is not answered gets UNKNOWN or UNAVAILABLE");
   flags.add("--drain-timeout", target.drain_patience,
@@ -124,6 +139,7 @@ struct ReplicaServer::Parts {
         dispatcher([] { return host::run_now(); }, [](auto&&) { return false; }) {}
 
   bool open_log(std::string& why);
+  bool take_ports(std::string& why);
   bool open_replica(std::string& why);
   bool open_doors(std::string& why);
   host::ReplicaHost::Options host_options(Random& chance) const;
@@ -155,6 +171,27 @@ bool ReplicaServer::Parts::open_log(std::string& why) {
   }
   access = std::make_unique<AccessLog>(*log);
   return read_secret(flags.secret_file, secret, why);
+}
+
+/// Before anything is written: a replica that cannot be reached must not leave a data directory
+/// behind, nor have told others of its disk. The front door's are given back: it opens behind the
+/// replica.
+bool ReplicaServer::Parts::take_ports(std::string& why) {
+  rpc = std::make_unique<RpcServer>(
+      rpc_options(), dispatcher,
+      [this](Level level, std::string_view fields) { access->write(level, fields); });
+  if (!flags.server.rpc.off) {
+    why = rpc->bind();
+  }
+  for (const host::Endpoint& each : {flags.server.tcp, flags.server.http}) {
+    if (why.empty() && !each.off) {
+      sockets::listen_tcp(each, why);
+    }
+  }
+  if (why.empty() && !flags.server.udp.off) {
+    sockets::bind_udp(flags.server.udp, 1, why);
+  }
+  return why.empty();
 }
 
 bool ReplicaServer::Parts::open_replica(std::string& why) {
@@ -201,6 +238,7 @@ host::ReplicaHost::Options ReplicaServer::Parts::host_options(Random& chance) co
   const host::ServerFlags& server = flags.server;
   return {.self = server.node,
           .owner = log_context(program, server) + " cluster=" + flags.cluster,
+          .founders = founders_text(server),
           .directory = server.data,
           .journal_id = chance.next(),
           .sync = server.sync == "never" ? host::Journal::Sync::never : host::Journal::Sync::always,
@@ -257,9 +295,6 @@ bool ReplicaServer::Parts::open_doors(std::string& why) {
   serve_members(dispatcher, *host, secret.empty() ? Callers::all : Callers::trusted);
   serve_server_methods(dispatcher, [this] { return host->healthy(); });
   access->attach(dispatcher);
-  rpc = std::make_unique<RpcServer>(
-      rpc_options(), dispatcher,
-      [this](Level level, std::string_view fields) { access->write(level, fields); });
   door = sockets::FrontDoor::open(*host, *log, door_options(), why);
   if (!door) {
     return false;
@@ -283,7 +318,7 @@ std::unique_ptr<ReplicaServer> ReplicaServer::start(const ReplicaProgram& progra
   if (!parts.open_log(why)) {
     return nullptr;
   }
-  if (!parts.open_replica(why) || !parts.open_doors(why)) {
+  if (!parts.take_ports(why) || !parts.open_replica(why) || !parts.open_doors(why)) {
     parts.access->write(Level::error,
                         LogFields{}.add("event", "not_started").add("why", why).text());
     return nullptr;

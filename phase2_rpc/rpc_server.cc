@@ -111,7 +111,7 @@ RpcServer::~RpcServer() {
 
 // --- starting ------------------------------------------------------------------------------------
 
-std::string RpcServer::start() {
+std::string RpcServer::bind() {
   std::string why;
   if (impl_->options.tls.wanted()) {
     impl_->tls = open_tls(impl_->options.tls, TlsSide::server, why);
@@ -119,7 +119,11 @@ std::string RpcServer::start() {
       return why;
     }
   }
-  why = impl_->listen();
+  return impl_->listen();
+}
+
+std::string RpcServer::start() {
+  std::string why = impl_->acceptor->is_open() ? std::string{} : bind();
   if (!why.empty()) {
     return why;
   }

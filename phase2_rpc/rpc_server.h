@@ -56,7 +56,10 @@ class RpcServer {
   RpcServer& operator=(const RpcServer&) = delete;
   ~RpcServer();  // as stop(0)
 
-  /// Binds and starts to serve. The empty string, or one line that says why not.
+  /// Takes its port, and serves nobody yet: who connects waits. The empty string, or one line that
+  /// says why not. Once.
+  std::string bind();
+  /// Binds, if nobody did before, and starts to serve; likewise.
   std::string start();
   host::Endpoint address() const;  // with the port it got
 

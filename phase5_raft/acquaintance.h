@@ -51,6 +51,9 @@ class Acquaintance {
   std::uint64_t mark_of_member(NodeId node) const;
   std::uint64_t mark_of_newcomer(NodeId node) const;
 
+  /// What `node` told of its disk counts no more: it is to say it again.
+  void forget(NodeId node) { told_.erase(node); }
+
   /// As pieces of a snapshot.
   std::vector<Met> all() const;
 

@@ -174,6 +174,25 @@ class Raft {
   Index commit() const { return commit_; }
   const RaftLog& log() const { return log_; }
   const Membership& membership() const { return configurations_.back().second; }
+  /// The last configuration is committed, and it is no joint one.
+  bool settled() const;
+  /// Everyone in the committed configuration or one behind it, by number.
+  std::vector<NodeId> reachable() const;
+  /// What the latest configuration that knows it says of `node`; null: none does.
+  const MemberFacts* facts_of(NodeId node) const;
+  /// Another value whenever a configuration came, went or was committed.
+  struct ConfigurationMark {
+    Index last;
+    Term term;
+    Index committed;
+
+    bool operator==(const ConfigurationMark&) const = default;
+  };
+  ConfigurationMark configuration_mark() const;
+  /// The leader's: by how many entries `node` is behind; nothing: it does not follow yet.
+  std::optional<std::uint64_t> entries_behind(NodeId node) const;
+  /// The leader's: whether a quorum of `next` has been heard within an election time-out.
+  bool hears_quorum_of(const Membership& next, Instant now) const;
   /// The leader may serve reads once an entry of its own term is committed (Raft 8).
   bool knows_commit() const { return leads() && commit_ >= term_start_; }
   std::uint64_t confirmed_round() const { return confirmed_round_; }

@@ -285,7 +285,8 @@ Instant RaftLife::wake_at() const {
   }
   return flush_ || !replies_.empty()
              ? now_
-             : std::min({raft_.wake_at(), sweep_at_, acquaintance_.wake_at()});
+             : std::min({raft_.wake_at(), sweep_at_, acquaintance_.wake_at(),
+                         change_ ? change_->look_at : never});
 }
 
 void RaftLife::want_flush(Instant now) {
@@ -320,6 +321,7 @@ void RaftLife::after_step(Instant now, Effects& out) {
     confirming_.pop_front();
   }
   serve_granted(out);
+  look_at_members(now, out);
 }
 
 void RaftLife::on_new_leader(Instant now, Effects& out) {

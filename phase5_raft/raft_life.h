@@ -17,6 +17,7 @@
 
 #include <boost/unordered/unordered_flat_map.hpp>
 
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 #include "common/kv/state_machine.h"
 #include "phase5_raft/acquaintance.h"
@@ -55,6 +56,11 @@ class RaftLife final : private StateImages {
   Bytes next_snapshot_piece();
   bool snapshot_open() const { return image_use_ == ImageUse::host; }
   void check_invariants() const;
+
+  // As in kv::Members.
+  MemberList members() const;
+  std::uint64_t members_version() const { return members_version_; }
+  void change_members(Instant now, RequestId id, const MemberChange& change, Effects& out);
 
   /// See Raft.
   const char* transfer_leadership(Instant now, NodeId to, Effects& out);
@@ -118,6 +124,13 @@ class RaftLife final : private StateImages {
     std::uint64_t life = 0;
     std::uint64_t sequence = 0;
   };
+  struct Change {  // of the members, that this leader was asked for
+    MemberChange what;
+    std::vector<RequestId> asked;
+    Instant until;
+    Instant look_at{};   // again, if nothing comes before
+    bool begun = false;  // a transfer
+  };
   struct Sample {
     Index index;
     std::uint64_t checksum = 0;
@@ -171,6 +184,17 @@ class RaftLife final : private StateImages {
   void take_reads_back();
   void end_patience_of_reads(Instant now, Effects& out);
   void drop_expired(std::vector<Read>& reads, Instant now, Effects& out);
+
+  // The members (raft_members.cc). Each step says what there is to wait for.
+  void go_on_with_change(Instant now, Effects& out);
+  void on_change_without_leadership(Instant now, Effects& out);
+  std::string add_member(Instant now, Effects& out);
+  std::string remove_member(Instant now, Effects& out);
+  std::string transfer_to(Instant now, Effects& out);
+  std::string begin_change(Instant now, Membership next, Effects& out);
+  void meet(NodeId node);
+  void end_change(Status status, std::string why, Effects& out);
+  void look_at_members(Instant now, Effects& out);
 
   // Divergence.
   void compare(const Sample& said, Effects& out);
@@ -226,6 +250,11 @@ class RaftLife final : private StateImages {
   std::vector<ReadBatch> granted_;    // wait for the log to be applied
   std::uint64_t next_query_ = 1;
   std::size_t reads_waiting_ = 0;
+
+  std::optional<Change> change_;
+  std::optional<Member> joining_;  // is asked for its disk
+  Raft::ConfigurationMark seen_configuration_;
+  std::uint64_t members_version_ = 1;
 
   std::deque<Sample> samples_;
   std::optional<Sample> said_;  // by the leader, of a place not applied here yet

@@ -108,6 +108,58 @@ const Membership& Raft::membership_at(Index index) const {
   return *found;
 }
 
+bool Raft::settled() const {
+  return configurations_.back().first <= commit_ && !membership().joint();
+}
+
+Raft::ConfigurationMark Raft::configuration_mark() const {
+  const Index last = configurations_.back().first;
+  Index committed;
+  for (const auto& [since, membership] : configurations_) {
+    committed = since <= commit_ ? since : committed;
+  }
+  return {.last = last, .term = log_.term_at(last).value_or(Term{}), .committed = committed};
+}
+
+std::vector<NodeId> Raft::reachable() const {
+  const Index committed = configuration_mark().committed;
+  std::vector<NodeId> all;
+  for (const auto& [since, membership] : configurations_) {
+    if (since >= committed) {
+      const std::vector<NodeId> some = membership.others({});
+      all.insert(all.end(), some.begin(), some.end());
+    }
+  }
+  std::ranges::sort(all);
+  const auto repeats = std::ranges::unique(all);
+  all.erase(repeats.begin(), repeats.end());
+  return all;
+}
+
+const MemberFacts* Raft::facts_of(NodeId node) const {
+  const MemberFacts* found = nullptr;
+  for (const auto& [since, membership] : configurations_) {
+    const MemberFacts* const facts = membership.facts_of(node);
+    found = facts != nullptr ? facts : found;
+  }
+  return found;
+}
+
+std::optional<std::uint64_t> Raft::entries_behind(NodeId node) const {
+  const Peer* const found = peer(node);
+  if (found == nullptr || found->pace != Pace::replicate) {
+    return std::nullopt;
+  }
+  return log_.last() - found->match;
+}
+
+bool Raft::hears_quorum_of(const Membership& next, Instant now) const {
+  return next.has_quorum([&](NodeId node) {
+    const Peer* const found = peer(node);
+    return node == self_ || (found != nullptr && now - found->heard < options_.election_timeout);
+  });
+}
+
 void Raft::match_peers_to_membership() {
   const std::vector<NodeId> others = membership().others(self_);
   std::erase_if(

@@ -14,6 +14,7 @@ RaftReplica::RaftReplica(NodeId self, std::vector<NodeId> members, RaftReplicaOp
 std::unique_ptr<RaftLife> RaftReplica::new_life() {
   RaftReplicaOptions options = options_;
   options.seed = seeds_.next();
+  ++lives_;
   return std::make_unique<RaftLife>(self_, members_, options);
 }
 
@@ -78,10 +79,32 @@ void RaftReplica::kill_role(std::string_view role) {
 }
 
 void RaftReplica::end_life() {
+  if (life_) {
+    last_members_ = life_->members();
+  }
   if (life_ && life_->snapshot_open()) {
     snapshot_ = std::move(life_);  // the host still takes its pieces
   }
   life_.reset();
+}
+
+MemberList RaftReplica::members() const {
+  return life_ ? life_->members() : last_members_;
+}
+
+/// Those of two lives are never the same.
+std::uint64_t RaftReplica::members_version() const {
+  return (lives_ << 32) + (life_ ? life_->members_version() : 0);
+}
+
+void RaftReplica::change_members(Instant now, RequestId id, const MemberChange& change,
+                                 Effects& out) {
+  if (life_) {
+    return life_->change_members(now, id, change, out);
+  }
+  Reply& reply = out.answers.emplace_back(id).reply;
+  reply.status = Status::unavailable;
+  reply.why = "the role raft is down";
 }
 
 RaftLife& RaftReplica::coming_life() {

@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "common/core/random.h"
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 #include "common/kv/roles.h"
 #include "phase5_raft/raft_life.h"
 
 namespace kv::raft {
 
-class RaftReplica : public Replica, public Roles {
+class RaftReplica : public Replica, public Roles, public Members {
  public:
   RaftReplica(NodeId self, std::vector<NodeId> members, RaftReplicaOptions options);
 
@@ -34,6 +35,11 @@ class RaftReplica : public Replica, public Roles {
   void recover_role(std::string_view role, ByteView record) override;
   void start_role(std::string_view role, Instant now, Effects& out) override;
 
+  /// While the role is dead: as it was last.
+  MemberList members() const override;
+  std::uint64_t members_version() const override;
+  void change_members(Instant now, RequestId id, const MemberChange& change, Effects& out) override;
+
   /// The role's life; null while it is dead.
   const RaftLife* life() const { return life_.get(); }
   RaftLife* life() { return life_.get(); }
@@ -48,6 +54,8 @@ class RaftReplica : public Replica, public Roles {
   const RaftReplicaOptions options_;
   Random seeds_;  // of the lives
   std::unique_ptr<RaftLife> life_;
+  std::uint64_t lives_ = 0;
+  MemberList last_members_;             // of the last life
   std::unique_ptr<RaftLife> coming_;    // is being recovered
   std::unique_ptr<RaftLife> snapshot_;  // dead, but a snapshot of it is still on its way out
 };

@@ -21,10 +21,13 @@ void add_flags(host::Flags& flags, RaftReplicaOptions& options) {
   flags.add("--election-timeout", options.election_timeout,
             "how long a follower hears no leader, to twice this long, before it asks for votes; "
             "heartbeats come eight times as often");
+  flags.finally([&options]() -> std::string {
+    return options.election_timeout < election_timeout_min ? "--election-timeout: 20ms is the least"
+                                                           : "";
+  });
 }
 
 std::unique_ptr<Replica> make(const rpc::ReplicaSettings& settings, RaftReplicaOptions options) {
-  options.election_timeout = std::max(options.election_timeout, election_timeout_min);
   options.heartbeat_every = options.election_timeout / 8;
   options.seed = settings.seed;
   options.note_level = settings.note_level;
@@ -54,6 +57,8 @@ std::vector<host::ReplicaGauge> gauges() {
        gauge([](const RaftLife& life) { return life.raft().log().last().value; })},
       {"raft_commit_index", "How far it is committed, and applied.",
        gauge([](const RaftLife& life) { return life.raft().commit().value; })},
+      {"raft_voters", "How many vote, by the last configuration in the log.",
+       gauge([](const RaftLife& life) { return life.raft().membership().voters.size(); })},
       {"raft_log_bytes", "Of the log that is in memory.",
        gauge([](const RaftLife& life) { return life.raft().log().bytes(); })},
   };
@@ -79,6 +84,7 @@ int main(int argc, char** argv) {
        .make = [&](const kv::rpc::ReplicaSettings& each) { return raft::make(each, options); },
        .roles = {"raft"},
        .gauges = raft::gauges(),
-       .serving = raft::serving},
+       .serving = raft::serving,
+       .members_change = true},
       argc, argv);
 }

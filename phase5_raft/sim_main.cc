@@ -38,8 +38,8 @@ RaftReplicaOptions options_for(std::uint64_t seed, Level note_level) {
   return options;
 }
 
-/// A replica with an operator who changes things while it leads: who votes and who only learns, and
-/// who leads. Nobody leaves, and all but one always vote: so a majority and one more can serve.
+/// A replica with an operator who changes things while it leads: who belongs to the cluster, and
+/// who leads. All but one always vote: so a majority and one more can serve.
 class OperatedReplica final : public RaftReplica {
  public:
   OperatedReplica(NodeId self, const std::vector<NodeId>& members,
@@ -50,12 +50,17 @@ class OperatedReplica final : public RaftReplica {
     RaftReplica::start(now, out);
     acts_at_ = now + pause();
   }
+  void receive(Instant now, NodeId from, ByteView message, Effects& out) override {
+    RaftReplica::receive(now, from, message, out);
+    take_own_answers(out);
+  }
   void tick(Instant now, Effects& out) override {
     if (now >= acts_at_) {
       acts_at_ = now + pause();
       act(now, out);
     }
     RaftReplica::tick(now, out);
+    take_own_answers(out);
   }
   Instant wake_at() const override { return std::min(acts_at_, RaftReplica::wake_at()); }
 
@@ -69,20 +74,31 @@ class OperatedReplica final : public RaftReplica {
     }
     const NodeId chosen = members_[random_.below(members_.size())];
     if (random_.chance(0.3)) {
-      life()->transfer_leadership(now, chosen, out);
-      return;
+      return ask(now, {.verb = MemberVerb::transfer, .node = chosen, .address = {}}, out);
     }
-    Membership next = voters_only(members_);
-    if (random_.chance(0.6)) {
-      std::erase(next.voters, chosen);
-      next.learners = {chosen};
+    const Membership& membership = life()->raft().membership();
+    for (const NodeId node : members_) {
+      if (!membership.votes(node)) {
+        return ask(now, {.verb = MemberVerb::add, .node = node, .address = "anywhere"}, out);
+      }
     }
-    life()->change_membership(now, next, out);
+    ask(now, {.verb = MemberVerb::remove, .node = chosen, .address = {}}, out);
   }
+
+  void ask(Instant now, const MemberChange& change, Effects& out) {
+    change_members(now, {own_ids_begin + ++asked_}, change, out);
+  }
+  static void take_own_answers(Effects& out) {
+    std::erase_if(out.answers,
+                  [](const Answer& answer) { return answer.request.value >= own_ids_begin; });
+  }
+
+  static constexpr std::uint64_t own_ids_begin = std::uint64_t{1} << 63;
 
   std::vector<NodeId> members_;
   Random random_;
   Instant acts_at_ = never;
+  std::uint64_t asked_ = 0;
 };
 
 class RaftProtocol final : public sim::Protocol {

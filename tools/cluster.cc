@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "common/core/check.h"
@@ -15,6 +16,11 @@ namespace fs = std::filesystem;
 
 std::string text_of(NodeId node) {
   return "node " + std::to_string(node.value);
+}
+
+/// Who belongs to the cluster, if that ever changed: `founders 3`, then `1 founder`, `4 joined` ….
+std::string members_file(const Plan& plan) {
+  return plan.dir + "/members";
 }
 
 bool make_folder(const std::string& path, std::string& why) {
@@ -63,13 +69,13 @@ bool Cluster::prepare(std::string& why) {
       return false;
     }
   }
-  for (std::uint32_t i = 1; i <= plan.replicas; ++i) {
-    const NodeId node{i};
+  if (!recall_members(why)) {
+    return false;
+  }
+  for (const NodeId node : members()) {
     if (has_peers(plan.phase) && !make_folder(data_folder(plan, node), why)) {
       return false;
     }
-    add_seat();
-    seats_.back()->member = true;
   }
   return true;
 }
@@ -94,9 +100,9 @@ void Cluster::start() {
                         .add("seed", options_.seed)
                         .text());
   start_patience_.arm(options_.start_patience);
-  for (std::uint32_t node = 1; node <= size() && !started_; ++node) {
-    if (const std::string why = launch({node}); !why.empty()) {
-      fail({.why = text_of({node}) + " did not start: " + why});
+  for (const NodeId node : members()) {
+    if (const std::string why = started_ ? "" : launch(node); !why.empty()) {
+      fail({.why = text_of(node) + " did not start: " + why});
     }
   }
 }
@@ -155,7 +161,8 @@ void Cluster::on_ready(NodeId node) {
     events_.up(node);
   }
   settle(here, {});
-  const bool all = std::ranges::all_of(seats_, [](const auto& each) { return each->up_once; });
+  const bool all =
+      std::ranges::all_of(seats_, [](const auto& each) { return each->up_once || !each->member; });
   if (!started_ && all) {
     started_ = true;
     start_patience_.disarm();
@@ -200,12 +207,12 @@ void Cluster::on_end(NodeId node, const ReplicaProcess::End& end) {
 }
 
 void Cluster::on_start_too_long() {
-  for (std::uint32_t node = 1; node <= size(); ++node) {
-    if (!seat_of({node}).up_once) {
+  for (const NodeId node : members()) {
+    if (!seat_of(node).up_once) {
       const auto seconds =
           std::chrono::duration_cast<std::chrono::seconds>(options_.start_patience).count();
-      return fail({.why = text_of({node}) + " was not ready within " + std::to_string(seconds) +
-                          " s; see " + log_file(plan(), {node})});
+      return fail({.why = text_of(node) + " was not ready within " + std::to_string(seconds) +
+                          " s; see " + log_file(plan(), node)});
     }
   }
 }
@@ -302,6 +309,40 @@ std::string Cluster::wipe(NodeId node) {
 
 // --- members -------------------------------------------------------------------------------------
 
+/// The founders, or whoever it was when the cluster ran in this folder before.
+bool Cluster::recall_members(std::string& why) {
+  std::ifstream file{members_file(plan())};
+  std::uint32_t founders = plan().replicas;
+  std::string word;
+  file >> word >> founders;
+  if (founders != plan().replicas) {
+    why = plan().dir + " was begun with --replicas " + std::to_string(founders) +
+          ": start it so again, or give another --dir";
+    return false;
+  }
+  std::uint32_t number = 0;
+  while (file >> number >> word && number >= 1 && number <= replicas_max) {
+    while (size() < number) {
+      add_seat();
+    }
+    seats_[number - 1]->member = true;
+    seats_[number - 1]->joins = word == "joined";
+  }
+  while (size() < founders) {
+    add_seat();
+    seats_.back()->member = word.empty();
+  }
+  return true;
+}
+
+void Cluster::note_members() const {
+  std::ofstream file{members_file(plan())};
+  file << "founders " << plan().replicas << "\n";
+  for (const NodeId node : members()) {
+    file << node.value << (seats_[node.value - 1]->joins ? " joined" : " founder") << "\n";
+  }
+}
+
 bool Cluster::is_member(NodeId node) const {
   return node.value >= 1 && node.value <= size() && seats_[node.value - 1]->member;
 }
@@ -324,6 +365,7 @@ void Cluster::seat(NodeId node, Done done) {
   Seat& here = seat_of(node);
   here.member = true;
   here.joins = true;
+  note_members();
   std::string why;
   std::error_code failure;
   fs::remove_all(data_folder(plan(), node), failure);  // of one that was never let in
@@ -347,6 +389,7 @@ void Cluster::unseat(NodeId node, Done done) {
 void Cluster::leave(NodeId node) {
   Seat& here = seat_of(node);
   here.member = false;
+  note_members();
   const std::string folder = data_folder(plan(), node);
   std::error_code failure;
   fs::remove_all(folder + ".left", failure);

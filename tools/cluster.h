@@ -104,6 +104,8 @@ class Cluster {
   void check_stopped();
   Seat& seat_of(NodeId node) { return *seats_.at(node.value - 1); }
   void add_seat();
+  bool recall_members(std::string& why);
+  void note_members() const;
   Company company_of(NodeId node) const;
   void leave(NodeId node);
   std::uint16_t peer_port(NodeId from, NodeId to) const;

@@ -204,8 +204,8 @@ sockets::EventPointer Run::watch_signal(int number) {
 }
 
 void Run::on_ready() {
-  for (std::uint32_t node = 1; node <= cluster_->size(); ++node) {
-    std::printf("%s\n", address_line(*cluster_, {node}).c_str());
+  for (const NodeId node : cluster_->members()) {
+    std::printf("%s\n", address_line(*cluster_, node).c_str());
   }
   std::printf("ready\n");
   std::fflush(stdout);

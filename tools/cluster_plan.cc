@@ -41,7 +41,8 @@ bool is_free(std::uint16_t port, int type) {
 }
 
 bool all_free(const Plan& plan) {
-  for (std::uint32_t node = 1; node <= plan.replicas; ++node) {
+  const std::uint32_t nodes = may_change_members(plan.phase) ? replicas_max : plan.replicas;
+  for (std::uint32_t node = 1; node <= nodes; ++node) {
     for (const Door door : doors) {
       if (!is_free(port_of(plan, door, {node}), door == Door::udp ? SOCK_DGRAM : SOCK_STREAM)) {
         return false;

@@ -13,6 +13,7 @@
 
 #include "common/host/flags.h"
 #include "tools/control_server.h"
+#include "tools/ctl_words.h"
 
 namespace kv::tools {
 namespace {
@@ -76,20 +77,15 @@ int ctl_command(int argc, const char* const* argv) {
   bool reset = false;
   std::vector<std::string> words;
   host::Flags flags{"quintet ctl",
-                    "Faults in a running cluster: kill|pause|resume|restart NODE, partition 1,2 "
-                    "3,4,5, cut 1 to 2, slow 1 2 delay=20ms, heal, status, play FILE, stop; and "
-                    "whatever a scenario file calls a fault. NODE is a number; to kill or pause "
-                    "also any or a role such as leader; to restart or resume also all."};
+                    "Faults and members of a running cluster: " + list_of_verbs() +
+                        ". NODE is a number; to kill, pause or remove also a role such as leader; "
+                        "to kill or pause also any; to restart or resume also all. A fault may "
+                        "begin with `for TIME`, and then ends by itself."};
   flags.add("--dir", dir, "the cluster's folder", "DIR");
   flags.add_switch("--reset", reset,
                    "links that are cut break their connections, instead of falling silent");
   flags.add_rest("WORD", words, "what to do");
-  flags.finally([&words] {
-    const bool lacks_file = words.size() == 1 && words.front() == "play";
-    return std::string{words.empty() ? "say what to do: kill 3, status, …"
-                       : lacks_file  ? "play: say which scenario file"
-                                     : ""};
-  });
+  flags.finally([&words] { return wrong_with(words); });
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }

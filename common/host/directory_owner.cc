@@ -7,22 +7,22 @@
 namespace kv::host {
 namespace {
 
-constexpr std::size_t owner_bytes_max = 1024;
+constexpr std::size_t line_bytes_max = 1024;
 
-std::error_code read_owner(Disk& disk, const std::string& path, std::string& owner) {
+std::error_code read_line(Disk& disk, const std::string& path, std::string& owner) {
   std::unique_ptr<File> file;
   Bytes bytes;
   auto error = disk.open(path, Disk::Open::read, file);
   if (!error) {
-    error = file->read_at(0, owner_bytes_max, bytes);
+    error = file->read_at(0, line_bytes_max, bytes);
   }
   owner = bytes.substr(0, bytes.find('\n'));
   return error;
 }
 
 /// Under another name first: a crash leaves the whole line, or no file of that name.
-std::error_code write_owner(Disk& disk, const std::string& directory, const std::string& path,
-                            const std::string& owner) {
+std::error_code write_line(Disk& disk, const std::string& directory, const std::string& path,
+                           const std::string& owner) {
   const std::string fresh = path + ".new";
   std::unique_ptr<File> file;
   auto error = disk.open(fresh, Disk::Open::create, file);
@@ -38,28 +38,43 @@ std::error_code write_owner(Disk& disk, const std::string& directory, const std:
   return error ? error : disk.sync_directory(directory);
 }
 
+/// What stands in the directory's file `name`, written there now if there is none: `line` then.
+bool keep_line(Disk& disk, const std::string& directory, const std::string& name,
+               const std::string& line, std::string& stands, std::string& why) {
+  const std::string path = directory + "/" + name;
+  std::vector<std::string> names;
+  std::error_code error = disk.list(directory, names);
+  const bool there = !error && std::ranges::find(names, name) != names.end();
+  stands = line;
+  if (!error) {
+    error = there ? read_line(disk, path, stands) : write_line(disk, directory, path, line);
+  }
+  if (error) {
+    why = "cannot read or write " + path + ": " + error.message();
+  }
+  return !error;
+}
+
 }  // namespace
 
 bool claim_directory(Disk& disk, const std::string& directory, const std::string& owner,
                      std::string& why) {
-  const std::string path = directory + "/owner";
-  std::vector<std::string> names;
-  std::error_code error = disk.list(directory, names);
-  const bool owned = !error && std::ranges::find(names, "owner") != names.end();
   std::string stands;
-  if (!error) {
-    error = owned ? read_owner(disk, path, stands) : write_owner(disk, directory, path, owner);
-  }
-  if (error) {
-    why = "cannot read or write " + path + ": " + error.message();
-    return false;
-  }
-  if (owned && stands != owner) {
+  if (keep_line(disk, directory, "owner", owner, stands, why) && stands != owner) {
     why = directory + " belongs to " + stands + ", and this is " + owner +
           ": give this replica a directory of its own with --data";
-    return false;
   }
-  return true;
+  return why.empty();
+}
+
+bool keep_founders(Disk& disk, const std::string& directory, const std::string& founders,
+                   std::string& why) {
+  std::string stands;
+  if (keep_line(disk, directory, "founders", founders, stands, why) && stands != founders) {
+    why = directory + " was begun with --peers of " + stands + ", and this is " + founders +
+          ": start it with the same nodes as the first time";
+  }
+  return why.empty();
 }
 
 }  // namespace kv::host

@@ -14,4 +14,8 @@ namespace kv::host {
 bool claim_directory(Disk& disk, const std::string& directory, const std::string& owner,
                      std::string& why);
 
+/// The same for whom its cluster was founded with: `founders` as in `nodes 1,2,3`.
+bool keep_founders(Disk& disk, const std::string& directory, const std::string& founders,
+                   std::string& why);
+
 }  // namespace kv::host

@@ -36,6 +36,10 @@ bool ReplicaHost::Core::recover(std::string& why) {
   if (!options_.owner.empty() && !claim_directory(disk_, options_.directory, options_.owner, why)) {
     return false;
   }
+  if (!options_.founders.empty() &&
+      !keep_founders(disk_, options_.directory, options_.founders, why)) {
+    return false;
+  }
   snapshots_ = std::make_unique<SnapshotFiles>(disk_, options_.directory, journal_->id());
   std::uint64_t from = 0;
   const auto restore = [this](ByteView piece) { replica_->restore(piece); };

@@ -333,6 +333,21 @@ void Parser::parse_settings(T& target) {
   }
 }
 
+namespace {
+
+/// A node that stands there twice; nobody: none does.
+NodeId twice_in(const std::vector<std::vector<NodeId>>& groups) {
+  std::vector<NodeId> all;
+  for (const auto& group : groups) {
+    all.insert(all.end(), group.begin(), group.end());
+  }
+  std::ranges::sort(all);
+  const auto twice = std::ranges::adjacent_find(all);
+  return twice == all.end() ? NodeId{} : *twice;
+}
+
+}  // namespace
+
 void Parser::check_fault(const Fault& fault) {
   if (!failed() && !fault.who.empty()) {
     check_who(fault.who);
@@ -342,6 +357,9 @@ void Parser::check_fault(const Fault& fault) {
   }
   if (failed()) {
     return;
+  }
+  if (const NodeId node = twice_in(fault.groups); node.value != 0) {
+    return fail("node " + std::to_string(node.value) + " stands in two groups of the partition");
   }
   if (fault.kind == FaultKind::clock && (fault.rate < percent(1) || fault.rate > percent(1000))) {
     fail("a clock's rate is 1% to 1000%");

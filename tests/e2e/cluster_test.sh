@@ -69,7 +69,7 @@ second=$(pid_of 1)
 sentence 'a restarted replica is another process' [ "$first" != "$second" ]
 ctl dance
 sentence 'an unknown word is refused in one line' \
-  [ "$status" = 1 -a "$(wc -l <"$scratch/err")" = 1 ]
+  [ "$status" = 2 -a "$(wc -l <"$scratch/err")" = 1 ]
 capture "$quintet" cluster --phase 1 --dir "$dir" --base-port 0
 sentence 'a second cluster in the same folder is refused' [ "$status" = 1 ]
 ctl pause 1

@@ -43,3 +43,12 @@ if [ -x "$bin/phase1_server" ]; then
   sentence 'an argument too many is refused' refuses 'one too many' "$server" surplus
   sentence 'a flag of a later phase is unknown to phase 1' refuses '--peers' "$server" --peers 1=a:1
 fi
+
+if [ -x "$bin/phase5_server" ]; then
+  server=$bin/phase5_server
+  sentence 'an election time-out of nothing is refused' refuses '20ms is the least' \
+    "$server" --election-timeout 0ms
+  sentence 'a snapshot after each record is refused' refuses '--snapshot-every: 0' \
+    "$server" --snapshot-every 0
+  sentence 'whoever joins says whom' refuses '--join: --peers names nobody to join' "$server" --join
+fi

@@ -5,6 +5,7 @@
 
 #include "common/sim/journaling_replica.h"
 #include "phase2_rpc/kv_methods.h"
+#include "phase2_rpc/member_methods.h"
 #include "phase2_rpc/rpc_client.h"
 #include "tests/common/sim/primary_backup.h"
 #include "tests/phase2_rpc/replica_world.h"
@@ -90,6 +91,34 @@ BOOST_AUTO_TEST_CASE(who_lacks_the_secret_gets_no_message) {
   BOOST_TEST(answer == "OK");
 }
 
+BOOST_AUTO_TEST_CASE(a_replica_starts_again_with_the_peers_of_its_first_start_only) {
+  ReplicaWorld world{2, journaling};
+  world.start(1);
+  world.servers[0].reset();
+  ReplicaFlags other = world.flags(1);
+  other.server.peers.push_back({.node = {3}, .rpc = other.server.peers.back().rpc});
+  BOOST_TEST(!world.start(1, other));
+  BOOST_TEST(world.why.find("was begun with --peers of nodes 1,2, and this is nodes 1,2,3: start "
+                            "it with the same nodes as the first time") != std::string::npos,
+             world.why);
+  world.start(1);
+}
+
+BOOST_AUTO_TEST_CASE(who_cannot_change_its_members_says_so_over_rpc) {
+  ReplicaWorld world{1, journaling};
+  world.start(1);
+  RpcClient client{{.servers = {world.ports[0].endpoint()}, .drive = RpcClient::Drive::caller}, {}};
+  const auto change = client.call_and_wait(
+      members_change, MemberChange{.verb = MemberVerb::add, .node = {2}, .address = "127.0.0.1:1"},
+      {}, std::chrono::seconds{10});
+  BOOST_REQUIRE(change.answer.has_value());
+  BOOST_TEST((change.answer->status == Status::bad_request));
+  BOOST_TEST(change.answer->why.find("cannot change") != std::string::npos);
+  const auto list = client.call_and_wait(members_list, Nothing{}, {}, std::chrono::seconds{10});
+  BOOST_REQUIRE(list.answer.has_value());
+  BOOST_TEST(list.answer->members.empty());
+}
+
 BOOST_AUTO_TEST_CASE(what_keeps_a_replica_from_starting_is_said_in_a_line) {
   ReplicaWorld world{2, journaling};
   world.start(1);
@@ -101,10 +130,12 @@ BOOST_AUTO_TEST_CASE(what_keeps_a_replica_from_starting_is_said_in_a_line) {
   flags.server.rpc = world.flags(1).server.rpc;
   BOOST_TEST(!world.start(2, flags));
   BOOST_TEST(world.why.starts_with("cannot serve RPC at 127.0.0.1:"), world.why);
+  BOOST_TEST(!std::filesystem::exists(flags.server.data));  // nothing was begun
   flags = world.flags(2);
   flags.server.tcp.port = world.at(1).tcp().port();
   BOOST_TEST(!world.start(2, flags));
   BOOST_TEST(world.why.find("in use") != std::string::npos, world.why);
+  BOOST_TEST(!std::filesystem::exists(flags.server.data));
   flags = world.flags(2);
   flags.secret_file = world.file("missing");
   BOOST_TEST(!world.start(2, flags));
