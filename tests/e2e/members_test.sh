@@ -53,6 +53,15 @@ leader() {
     done
   done
 }
+# leads NODE: it does, or comes to: on a slow machine somebody else may have been elected since.
+leads() {
+  local end=$((SECONDS + patience_s))
+  while [ $SECONDS -lt $end ]; do
+    [ "$(leader)" != "$1" ] || return 0
+    ctl transfer "$1"
+  done
+  false
+}
 # answers NODE LINE WANTED: the node says so within the patience.
 answers() {
   local tcp end=$((SECONDS + patience_s)) got
@@ -85,14 +94,18 @@ members_change() {
   old=$(leader)
   new=$((old == 4 ? 5 : 4))
   sentence "$what: leadership goes to a newcomer" ctl transfer "$new"
-  sentence "$what: which leads then" is "$(leader)" "$new"
+  sentence "$what: which leads then" leads "$new"
+  old=" $(nodes)"
   sentence "$what: the leader is removed, after it has handed over" ctl remove leader
+  for new in $old; do
+    [[ " $(nodes)" = *" $new "* ]] || break  # this one is gone
+  done
   sentence "$what: its process is gone" is "$(nodes | wc -w)" 4
   sentence "$what: and its folder stands aside" [ -d "$dir/data/node$new.left" ]
   sentence "$what: another one leads" [ "$(leader)" != "$new" ]
 
   # A disk is lost: the node is refused, and comes back as a new member only.
-  left=$((old == 3 ? 2 : 3))
+  left=$((new == 3 ? 2 : 3))
   ctl kill "$left" >/dev/null
   rm -rf "$dir/data/node$left"
   mkdir "$dir/data/node$left"
