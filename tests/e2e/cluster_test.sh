@@ -113,6 +113,9 @@ sentence 'each is told five peers' \
 sentence 'each pair has a link of its own' \
   is "$(sed 's/^peers //; s/,/\n/g' "$dir"/logs/server-?.err | sed 's/.*=//' | sort -u | wc -l)" 25
 sentence 'each has a data folder' is "$(find "$dir/data" -name 'node[1-5]' | wc -l)" 5
+ctl partition 1,2 2,3
+sentence 'a node in two groups of a partition is refused' \
+  grep -q 'node 2 stands in two groups of the partition' "$scratch/err"
 ctl partition 1,2 3,4,5
 ctl status
 sentence 'a partition cuts the links between its sides' said 'links: 12 of 20 cut'
