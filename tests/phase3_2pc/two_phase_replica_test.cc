@@ -416,6 +416,20 @@ BOOST_AUTO_TEST_CASE(a_snapshot_holds_what_is_promised_and_what_is_not_acknowled
   check_alike(cluster, 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_snapshot_holds_the_commits_that_somebody_may_have_lost) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  BOOST_TEST((cluster.told(1, put(key, "v")).status == Status::ok));
+  cluster.crash({2});  // its commit record waited for company
+  BOOST_TEST(cluster.snapshot(1));
+  cluster.crash({1});
+  cluster.start({1});
+  cluster.start({2});
+  cluster.pass(seconds{1});
+  BOOST_TEST(cluster.told(2, get(key)).value == "v");
+  check_alike(cluster, 3);
+}
+
 BOOST_AUTO_TEST_CASE(tombstones_go_when_the_coordinators_mark_has_passed_them) {
   Cluster cluster{3};
   for (int i = 0; i < 500; ++i) {
