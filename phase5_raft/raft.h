@@ -49,7 +49,7 @@ struct RaftOptions {
   /// after twice as long …; 0: heartbeats find what is missing.
   Duration resend_after{};
   /// A candidate repeats its question to whoever has not answered after so long, then after twice
-  /// as long, twice in all (Raft 5.1); 0: it waits for the next election.
+  /// as long, four times in all (Raft 5.1); 0: it waits for the next election.
   Duration ask_votes_again_after{};
   /// How long after the beginning of a confirmed round the leader may answer reads by itself; 0:
   /// never, each read is confirmed. Below election_timeout by more than clocks drift in it.

@@ -7,7 +7,7 @@
 namespace kv::raft {
 namespace {
 
-constexpr std::uint32_t votes_asked_max = 3;  // the first time included
+constexpr std::uint32_t votes_asked_max = 5;  // the first time included
 
 }  // namespace
 
