@@ -30,7 +30,7 @@ class Builder {
       }
     }
     // What ends and what begins in the same nanosecond overlaps: calls come first.
-    std::ranges::sort(result_.events, {}, [](const Event& event) {
+    std::ranges::sort(result_.events, {}, [](const KeyEvent& event) {
       return std::tuple{event.at, event.what, event.which};
     });
     return std::move(result_);
@@ -84,14 +84,14 @@ class Builder {
     }
     if (unknown) {
       if (step.writes) {
-        result_.events.push_back({operation.call, Event::What::may_happen, kind_of(step)});
+        result_.events.push_back({operation.call, KeyEvent::What::may_happen, kind_of(step)});
       }
       return;
     }
     const auto which = static_cast<std::uint32_t>(result_.steps.size());
     result_.steps.push_back(step);
-    result_.events.push_back({operation.call, Event::What::call, which});
-    result_.events.push_back({operation.returned, Event::What::returned, which});
+    result_.events.push_back({operation.call, KeyEvent::What::call, which});
+    result_.events.push_back({operation.returned, KeyEvent::What::returned, which});
   }
 
   Kind kind_of(const Step& step) {

@@ -49,7 +49,7 @@ struct Step {
 /// A step that unknown operations share, which may happen or not, from their call on.
 using Kind = std::uint32_t;
 
-struct Event {
+struct KeyEvent {
   enum class What : std::uint8_t { call, may_happen, returned };
   HistoryTime at;
   What what = What::call;
@@ -59,7 +59,7 @@ struct Event {
 struct KeyEvents {
   std::vector<Step> steps;  // of the known operations
   std::vector<Step> kinds;  // of the unknown ones
-  std::vector<Event> events;
+  std::vector<KeyEvent> events;
   std::vector<std::uint32_t> writers;  // by value: how many operations may write it
 };
 

@@ -126,18 +126,18 @@ class Search {
   }
 
   KeyVerdict run() {
-    for (const Event& event : key_.events) {
+    for (const KeyEvent& event : key_.events) {
       switch (event.what) {
-        case Event::What::may_happen:
+        case KeyEvent::What::may_happen:
           ++called_[event.which];
           break;
-        case Event::What::call:
+        case KeyEvent::What::call:
           if (!on_call(event.which)) {
             return {.verdict = Verdict::cannot_tell,
                     .why = "more than 128 operations on one key are pending at once"};
           }
           break;
-        case Event::What::returned:
+        case KeyEvent::What::returned:
           on_return(event.which);
           if (out_of_budget_) {
             return {.verdict = Verdict::cannot_tell, .why = "the search has too many branches"};
