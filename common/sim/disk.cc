@@ -8,19 +8,14 @@ namespace kv::sim {
 
 void Disk::write(const std::string& name, std::size_t offset, ByteView bytes) {
   if (!folder_.contains(name)) {
-    const FolderChange change{
-        .removed = "", .added = name, .file = static_cast<std::uint32_t>(files_.size())};
-    files_.emplace_back();
+    const FolderChange change{.removed = "", .added = name, .file = place_of_new_file()};
     apply(folder_, change);
     folder_changes_.push_back(change);
   }
   File& target = file(name);
   check(offset <= target.seen.size());
   const std::size_t end = offset + bytes.size();
-  if (end > target.seen.size()) {
-    target.seen.resize(end);
-  }
-  std::ranges::copy(bytes, target.seen.begin() + static_cast<std::ptrdiff_t>(offset));
+  target.seen.replace(offset, std::min(bytes.size(), target.seen.size() - offset), bytes);
   target.unsynced.push_back({offset, end});
 }
 
@@ -46,7 +41,9 @@ void Disk::remove(const std::string& name) {
 }
 
 void Disk::sync_folder() {
-  folder_on_medium_ = folder_;
+  for (const FolderChange& change : folder_changes_) {
+    apply(folder_on_medium_, change);
+  }
   folder_changes_.clear();
   drop_unnamed();
 }
@@ -98,6 +95,16 @@ void Disk::wipe() {
   *this = Disk{};
 }
 
+std::uint32_t Disk::place_of_new_file() {
+  if (free_places_.empty()) {
+    files_.emplace_back();
+    return static_cast<std::uint32_t>(files_.size() - 1);
+  }
+  const std::uint32_t place = free_places_.back();
+  free_places_.pop_back();
+  return place;
+}
+
 Disk::File& Disk::file(const std::string& name) {
   return files_[folder_.at(name)];
 }
@@ -138,17 +145,24 @@ void Disk::apply(Folder& folder, const FolderChange& change) {
   }
 }
 
-/// Frees what no name leads to any more. Places are kept: a name on either list stays valid.
+/// Empties what no name leads to any more, for new files to come. No change may be pending: it
+/// would name a place that is given away.
 void Disk::drop_unnamed() {
+  check(folder_changes_.empty());
   std::vector<bool> named(files_.size());
   for (const Folder* folder : {&folder_, &folder_on_medium_}) {
-    for (const auto& [_, index] : *folder) {
-      named[index] = true;
+    for (const auto& [_, place] : *folder) {
+      named[place] = true;
     }
   }
-  for (std::size_t i = 0; i < files_.size(); ++i) {
-    if (!named[i]) {
-      files_[i] = File{};
+  free_places_.clear();
+  for (std::uint32_t place = 0; place < files_.size(); ++place) {
+    if (!named[place]) {
+      File& dropped = files_[place];  // its memory is kept: the next file is as long
+      dropped.seen.clear();
+      dropped.medium.clear();
+      dropped.unsynced.clear();
+      free_places_.push_back(place);
     }
   }
 }

@@ -57,6 +57,7 @@ class Disk {
 
   enum class Loss : std::uint8_t { all, none, tail, some };
 
+  std::uint32_t place_of_new_file();
   File& file(const std::string& name);
   static void copy_to_medium(File& file, std::size_t begin, std::size_t end);
   static void crash_file(File& file, Loss loss, Random& random);
@@ -64,6 +65,7 @@ class Disk {
   void drop_unnamed();
 
   std::vector<File> files_;
+  std::vector<std::uint32_t> free_places_;  // of files_: nothing leads there
   Folder folder_;
   Folder folder_on_medium_;
   std::vector<FolderChange> folder_changes_;  // not synced
