@@ -17,7 +17,7 @@ namespace kv::load {
 namespace {
 
 constexpr int tick_milliseconds = 10;
-constexpr std::size_t events_max = 256;
+constexpr std::size_t ready_max = 256;
 
 /// Opens connections, a bounded number at a time, and has each served once.
 class Opener {
@@ -46,10 +46,10 @@ class Opener {
   }
 
   ConnectionOutcome run() {
-    epoll_event events[events_max];
+    epoll_event events[ready_max];
     while (outcome_.served + outcome_.errors < plan_.connections) {
       open_due(Clock::now());
-      const int count = epoll_wait(epoll_.number(), events, events_max, wait_milliseconds());
+      const int count = epoll_wait(epoll_.number(), events, ready_max, wait_milliseconds());
       for (int i = 0; i < count; ++i) {
         on_ready(events[i].data.u64);
       }

@@ -16,7 +16,7 @@
 namespace kv::load {
 namespace {
 
-constexpr Nanoseconds tick = std::chrono::milliseconds{5};
+constexpr Nanoseconds record_tick = std::chrono::milliseconds{5};
 constexpr Nanoseconds pause_step = std::chrono::milliseconds{10};
 constexpr std::uint32_t pause_steps_max = 10;
 constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
@@ -203,7 +203,7 @@ void RecordLoad::read_back() {
 void RecordLoad::loop(const std::function<bool(Client&, Moment)>& begin,
                       const std::function<bool()>& more) {
   std::vector<epoll_event> events(256);
-  Moment tick_at = Clock::now() + tick;
+  Moment tick_at = Clock::now() + record_tick;
   while (true) {
     Moment now = Clock::now();
     const bool wanted = !interrupted_ && more();
@@ -215,7 +215,7 @@ void RecordLoad::loop(const std::function<bool(Client&, Moment)>& begin,
     if (busy_ == 0 && (!wanted || interrupted_)) {
       return;
     }
-    const timespec patience{0, plan_.rate > 0 ? 200'000 : static_cast<long>(tick.count())};
+    const timespec patience{0, plan_.rate > 0 ? 200'000 : static_cast<long>(record_tick.count())};
     const int count = epoll_pwait2(epoll_.number(), events.data(), static_cast<int>(events.size()),
                                    &patience, nullptr);
     for (int i = 0; i < count; ++i) {
@@ -229,7 +229,7 @@ void RecordLoad::loop(const std::function<bool(Client&, Moment)>& begin,
     now = Clock::now();
     if (now >= tick_at) {
       on_tick(now);
-      tick_at = now + tick;
+      tick_at = now + record_tick;
     }
   }
 }

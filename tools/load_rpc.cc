@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t fill_depth = 64;
 constexpr std::size_t value_starts = 4096;  // the noise is so much longer than a value
-constexpr Nanoseconds tick = std::chrono::milliseconds{10};
+constexpr Nanoseconds rpc_tick = std::chrono::milliseconds{10};
 
 /// As Workload::key(), into memory that is there already.
 void set_key(std::string& key, std::uint64_t number) {
@@ -189,9 +189,9 @@ bool RpcLoad::is_done(Moment now) const {
 /// How long nothing of our own is due.
 Nanoseconds RpcLoad::wait_max(Moment now) const {
   if (pacer_->is_open_loop() && !idle_.empty() && !pacer_->is_over(now)) {
-    return std::clamp<Nanoseconds>(pacer_->due_next() - now, Nanoseconds{0}, tick);
+    return std::clamp<Nanoseconds>(pacer_->due_next() - now, Nanoseconds{0}, rpc_tick);
   }
-  return tick;
+  return rpc_tick;
 }
 
 const rpc::Metadata& RpcLoad::metadata_of(std::uint32_t client) {

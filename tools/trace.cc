@@ -14,7 +14,7 @@ constexpr std::array tie_names{std::string_view{"txn"}, std::string_view{"slot"}
 constexpr std::array context_names{std::string_view{"phase"},  std::string_view{"node"},
                                    std::string_view{"client"}, std::string_view{"process"},
                                    std::string_view{"event"},  std::string_view{"op"}};
-constexpr Micros shortly_before = 50'000;
+constexpr Micros trace_lead = 50'000;
 
 bool is_one_of(std::string_view name, const auto& names) {
   return std::ranges::find(names, name) != names.end();
@@ -151,7 +151,7 @@ std::vector<Step> Trace::steps() const {
     return steps;
   }
   const auto [first, last] = std::ranges::minmax_element(own_, {}, &Step::at);
-  const Micros begin = first->at - shortly_before;
+  const Micros begin = first->at - trace_lead;
   const Micros end = last->at;
   for (const Step& fault : faults_) {
     if (fault.at >= begin && fault.at <= end) {

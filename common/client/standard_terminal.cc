@@ -59,8 +59,8 @@ struct StandardTerminal::Editor {
     std::fclose(output);
   }
 
-  std::optional<std::string> read_line(std::string_view prompt) {
-    shown_prompt = prompt;
+  std::optional<std::string> read_line(std::string_view shown) {
+    shown_prompt = shown;
     int count = 0;
     const char* typed = el_gets(line, &count);
     if (typed == nullptr || count <= 0) {
@@ -133,19 +133,19 @@ StandardTerminal::StandardTerminal(int input, int output, int stop)
 
 StandardTerminal::~StandardTerminal() = default;
 
-std::optional<std::string> StandardTerminal::read_line(std::string_view prompt) {
+std::optional<std::string> StandardTerminal::read_line(std::string_view shown) {
   if (!ended().empty()) {
     return std::nullopt;
   }
   if (editor_) {
-    auto line = editor_->read_line(prompt);
+    auto line = editor_->read_line(shown);
     if (!line) {
       print("\n");  // the shell's prompt belongs on a line of its own
     }
     return line;
   }
   if (isatty(input_) != 0) {
-    print(prompt);
+    print(shown);
   }
   return read_plain_line();
 }

@@ -8,13 +8,13 @@
 namespace kv::sim {
 namespace {
 
-constexpr std::string_view prefix = "journal-";
-constexpr std::size_t digits = 20;
+constexpr std::string_view journal_prefix = "journal-";
+constexpr std::size_t journal_digits = 20;
 constexpr std::uint64_t journal_id = 1;
 
 std::string name_of_segment(std::uint64_t first_record) {
   const std::string number = std::to_string(first_record);
-  return std::string{prefix} + std::string(digits - number.size(), '0') + number;
+  return std::string{journal_prefix} + std::string(journal_digits - number.size(), '0') + number;
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ void DiskJournal::forget() {
 std::vector<DiskJournal::Segment> DiskJournal::find_segments(Recovery& recovery) {
   std::vector<Segment> found;
   for (const std::string& name : disk_.names()) {
-    if (!name.starts_with(prefix)) {
+    if (!name.starts_with(journal_prefix)) {
       continue;
     }
     std::string why;

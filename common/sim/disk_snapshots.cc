@@ -9,8 +9,8 @@
 namespace kv::sim {
 namespace {
 
-constexpr std::string_view prefix = "snapshot-";
-constexpr std::size_t digits = 20;
+constexpr std::string_view snapshot_prefix = "snapshot-";
+constexpr std::size_t snapshot_digits = 20;
 const std::string& temporary_name() {
   static const std::string name = "snapshot.new";
   return name;
@@ -18,12 +18,12 @@ const std::string& temporary_name() {
 
 std::string name_of_snapshot(std::uint64_t record) {
   const std::string number = std::to_string(record);
-  return std::string{prefix} + std::string(digits - number.size(), '0') + number;
+  return std::string{snapshot_prefix} + std::string(snapshot_digits - number.size(), '0') + number;
 }
 
 std::uint64_t record_in_name(std::string_view name) {
   std::uint64_t record = 0;
-  const std::string_view number = name.substr(prefix.size());
+  const std::string_view number = name.substr(snapshot_prefix.size());
   std::from_chars(number.data(), number.data() + number.size(), record);
   return record;
 }
@@ -41,7 +41,7 @@ struct SnapshotFile {  // and a checksum of all of it, in 8 bytes
 }  // namespace
 
 bool DiskSnapshots::owns(const std::string& file) {
-  return file.starts_with(prefix);
+  return file.starts_with(snapshot_prefix);
 }
 
 void DiskSnapshots::begin(std::uint64_t record) {

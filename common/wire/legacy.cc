@@ -9,7 +9,7 @@ namespace kv::wire {
 namespace {
 
 constexpr std::size_t length_bytes = 2;
-constexpr std::string_view usage = "send PUT key value, GET key or DELETE key";
+constexpr std::string_view legacy_usage = "send PUT key value, GET key or DELETE key";
 
 /// `word key -> value`, or that it is too long for that.
 void append_pair(Bytes& out, std::string_view word, ByteView key, ByteView value,
@@ -79,7 +79,7 @@ void parse_legacy(ByteView text, LineRequest& request) {
     return;
   }
   parse_line({}, request);  // this wire has no IDs and no other verbs: nothing of them may stay
-  request.why = usage;
+  request.why = legacy_usage;
 }
 
 void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply,
