@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/core/check.h"
+#include "common/wire/eight_bytes.h"
 
 namespace kv::wire {
 namespace {
@@ -17,9 +18,6 @@ using namespace std::string_view_literals;
 constexpr bool is_key_byte(char byte) {
   return static_cast<unsigned char>(byte) > ' ' && byte != 0x7f;
 }
-
-constexpr std::uint64_t ones = 0x0101010101010101;
-constexpr std::uint64_t tops = 0x8080808080808080;
 
 /// The top bit of each byte of `eight` that may not stand in a key. Exact: nothing is carried from
 /// one byte into the next.

@@ -4,15 +4,14 @@
 #include <cstdint>
 #include <cstring>
 
+#include "common/wire/eight_bytes.h"
+
 namespace kv::wire {
 namespace {
 
 constexpr bool bare(char byte) {
   return byte > ' ' && byte < 0x7f && byte != '"' && byte != '\\' && byte != '=';
 }
-
-constexpr std::uint64_t ones = 0x0101010101010101;
-constexpr std::uint64_t tops = 0x8080808080808080;
 
 /// Some top bit, if one of the eight bytes is 0.
 constexpr std::uint64_t zero_in(std::uint64_t eight) {
