@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -60,6 +61,7 @@ class Connection final : private Again,
 
  private:
   friend class Session;
+  void expect(std::span<const ByteView> keys) { lane_.service.expect(keys); }
   bool may_go_on();
   void submit(std::uint64_t number, const Command& command);
   void malformed(std::size_t bytes);

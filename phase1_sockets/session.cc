@@ -1,11 +1,9 @@
 #include "phase1_sockets/session.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "common/core/check.h"
-#include "common/wire/legacy.h"
 
 namespace kv::sockets {
 
@@ -47,13 +45,9 @@ void Session::close_input() {
   }
 }
 
-Session::Cut Session::cut(ByteView& text) {
-  if (dialect_ == Dialect::undecided) [[unlikely]] {
-    const auto first = static_cast<unsigned char>(unread_.front());
-    dialect_ = first < wire::legacy_first_byte_end ? Dialect::legacy : Dialect::line;
-  }
+Session::Cut Session::cut(wire::LinesAhead& ahead, ByteView& text) {
   if (dialect_ == Dialect::line) [[likely]] {
-    return cut_line(text);
+    return cut_line(ahead, text);
   }
   if (wire::take_legacy_frame(unread_, text)) {
     return Cut::whole;
@@ -68,18 +62,16 @@ Session::Cut Session::cut(ByteView& text) {
 
 /// Takes a line, without its LF or CRLF. At the end of the input, and when a line grows too long,
 /// takes all there is and finishes.
-Session::Cut Session::cut_line(ByteView& text) {
-  const void* const found = std::memchr(unread_.data() + scanned_, '\n', unread_.size() - scanned_);
-  const std::size_t length =
-      found != nullptr ? static_cast<std::size_t>(static_cast<const char*>(found) - unread_.data())
-                       : unread_.size();
+Session::Cut Session::cut_line(wire::LinesAhead& ahead, ByteView& text) {
+  const bool whole = ahead.next < ahead.count;
+  const std::size_t length = whole ? ahead.bytes[ahead.next++] - 1 : unread_.size();
   text = unread_.substr(0, length);
   const bool returns = text.ends_with('\r');
   if (length - (returns ? 1 : 0) > wire::line_bytes_max) [[unlikely]] {
     finish(Ending::oversized);
     return Cut::broken;
   }
-  if (found != nullptr) [[likely]] {
+  if (whole) [[likely]] {
     if (returns) {
       text.remove_suffix(1);
     }

@@ -10,12 +10,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "common/core/bytes.h"
 #include "common/core/time.h"
 #include "common/kv/command.h"
+#include "common/wire/legacy.h"
 #include "common/wire/line.h"
 #include "phase1_sockets/open_batch.h"
 
@@ -45,6 +47,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   /// Reads what `bytes` adds to the conversation. Calls, for each request in its order,
+  ///   owner.expect(keys)                     of several requests that came together, before them
   ///   owner.may_go_on() -> bool              before it is read; false pauses
   ///   owner.submit(number, const Command&)   then answer(number, …) follows, at once or later
   ///   owner.malformed(bytes)                 it is answered already, with ERROR
@@ -96,11 +99,14 @@ class Session {
   };
 
   template <typename Owner>
-  bool read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner, State& state);
+  void look_ahead(wire::LinesAhead& ahead, Owner& owner);
+  template <typename Owner>
+  bool read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire::LinesAhead& ahead,
+                Owner& owner, State& state);
   void take(ByteView bytes);
   void keep_rest();
-  Cut cut(ByteView& text);
-  Cut cut_line(ByteView& text);
+  Cut cut(wire::LinesAhead& ahead, ByteView& text);
+  Cut cut_line(wire::LinesAhead& ahead, ByteView& text);
   void parse(ByteView text, wire::LineRequest& scratch) const;
   void refuse(const wire::LineRequest& request, Bytes& out);
   void answer_at_once(Bytes&& answer, Bytes& out);
@@ -166,16 +172,33 @@ Session::State Session::feed(ByteView bytes, Instant now, wire::LineRequest& scr
                              Owner& owner) {
   take(bytes);
   State state = State::hungry;
-  while (read_one(now, scratch, out, owner, state)) {
+  wire::LinesAhead ahead;
+  while (read_one(now, scratch, out, ahead, owner, state)) {
   }
   keep_rest();
   return state;
 }
 
+/// What comes next is known to the owner before it is its turn: a hint, so that the memory it needs
+/// is on its way meanwhile.
+template <typename Owner>
+void Session::look_ahead(wire::LinesAhead& ahead, Owner& owner) {
+  if (dialect_ == Dialect::undecided) [[unlikely]] {
+    const auto first = static_cast<unsigned char>(unread_.front());
+    dialect_ = first < wire::legacy_first_byte_end ? Dialect::legacy : Dialect::line;
+  }
+  if (dialect_ == Dialect::line) [[likely]] {
+    wire::look_ahead(unread_, scanned_, ahead);
+    if (ahead.count > 1) {
+      owner.expect(std::span<const ByteView>{ahead.keys.data(), ahead.count});
+    }
+  }
+}
+
 /// False, with the state to end in, when there is nothing to read now.
 template <typename Owner>
-bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner,
-                       State& state) {
+bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire::LinesAhead& ahead,
+                       Owner& owner, State& state) {
   if (ending_ == Ending::none && unread_.empty() && input_ended_) {
     finish(Ending::input_ended);
   }
@@ -195,9 +218,12 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, Owne
     state = State::paused;
     return false;
   }
+  if (ahead.next == ahead.count) {
+    look_ahead(ahead, owner);
+  }
   const ByteView unread_before = unread_;
   ByteView text;
-  const Cut cut_as = cut(text);
+  const Cut cut_as = cut(ahead, text);
   if (cut_as == Cut::partial) {
     state = State::hungry;
     return false;

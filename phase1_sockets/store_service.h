@@ -18,6 +18,7 @@ class StoreService final : public Service {
     store_.apply(command, reply_);
     done(reply_);
   }
+  void expect(std::span<const ByteView> keys) override { store_.expect(keys); }
   bool healthy() const override { return true; }
 
  private:

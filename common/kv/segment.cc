@@ -20,6 +20,8 @@ constexpr std::uint8_t short_value_max = 250;
 constexpr std::uint8_t length_follows = 251;
 constexpr std::uint8_t stands_outside = 252;
 
+constexpr std::size_t cache_line_bytes = 64;
+
 static_assert(key_bytes_max <= UINT8_MAX);
 static_assert(inline_value_bytes_max <= UINT16_MAX);
 
@@ -131,18 +133,45 @@ Segment::~Segment() {
   count_memory(-static_cast<std::ptrdiff_t>(sizeof(Segment)));
 }
 
+/// A bit for each slot of this tag. Both halves in one word, the second's bits beside the first's:
+/// which half a key is in is a coin toss, and a branch on it would be mispredicted every other
+/// time.
+std::uint64_t Segment::lanes_of(const Group& group, Tag tag) {
+  return lanes_with(group.tags[0], tag) | lanes_with(group.tags[1], tag) >> 1;
+}
+
+/// The slot of the lowest bit.
+std::size_t Segment::lane_of(std::uint64_t lanes) {
+  const auto bit = static_cast<std::size_t>(std::countr_zero(lanes));
+  return bit / 16 + (~bit & 1) * 4;
+}
+
+void Segment::fetch_group(Tag tag) const {
+  if (items_ > 0) {
+    __builtin_prefetch(&groups_[home_of(tag)]);
+  }
+}
+
+void Segment::fetch_entry(Tag tag) const {
+  if (items_ == 0) {
+    return;
+  }
+  const Group& group = groups_[home_of(tag)];
+  if (const std::uint64_t hits = lanes_of(group, tag); hits != 0) {
+    const char* const entry = at(group.places[lane_of(hits)]);
+    __builtin_prefetch(entry);
+    __builtin_prefetch(entry + cache_line_bytes);
+  }
+}
+
 Segment::Slot Segment::find(Tag tag, ByteView key) const {
   if (items_ == 0) {
     return nowhere;
   }
   for (std::uint32_t number = home_of(tag);;) {
     const Group& group = groups_[number];
-    // Both halves in one word, the second's bits beside the first's: which half a key is in is a
-    // coin toss, and a branch on it would be mispredicted every other time.
-    std::uint64_t hits = lanes_with(group.tags[0], tag) | lanes_with(group.tags[1], tag) >> 1;
-    for (; hits != 0; hits &= hits - 1) {
-      const auto bit = static_cast<std::size_t>(std::countr_zero(hits));
-      const std::size_t lane = bit / 16 + (~bit & 1) * 4;
+    for (std::uint64_t hits = lanes_of(group, tag); hits != 0; hits &= hits - 1) {
+      const std::size_t lane = lane_of(hits);
       const char* entry = at(group.places[lane]);
       if (static_cast<std::uint8_t>(*entry) == key.size() &&
           equal_bytes(entry + 1, key.data(), key.size())) {

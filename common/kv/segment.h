@@ -43,6 +43,10 @@ class Segment {
   ~Segment();
 
   Slot find(Tag tag, ByteView key) const;
+  /// Hints before a find(): fetches into the caches where its search begins; and, as soon as that
+  /// is there, what it will most likely compare with.
+  void fetch_group(Tag tag) const;
+  void fetch_entry(Tag tag) const;
   ByteView key_at(Slot slot) const;
   ByteView value_at(Slot slot) const;
 
@@ -87,6 +91,8 @@ class Segment {
   struct Outside;  // a long value and the number of entries that share it
   struct Entry;    // an entry's parts, found by reading it
 
+  static std::uint64_t lanes_of(const Group& group, Tag tag);
+  static std::size_t lane_of(std::uint64_t lanes);
   std::uint32_t home_of(Tag tag) const;
   Entry entry_at(Slot slot) const;
   void occupy(Tag tag, std::uint32_t place);

@@ -3,7 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <span>
+#include <tuple>
 
+#include "common/core/bytes.h"
 #include "common/kv/command.h"
 
 namespace kv {
@@ -29,6 +32,11 @@ class Service {
   /// thread that brought it.
   virtual void gather(const Command& command, Done done) { submit(command, std::move(done)); }
   virtual void begin() {}
+
+  /// The same thread will soon submit commands on these keys. A hint: a service that looks into
+  /// memory fetches what it will need for all of them at once, for one after the other would be
+  /// waited for. Changes nothing that can be seen, and costs nothing but time if they never come.
+  virtual void expect(std::span<const ByteView> keys) { std::ignore = keys; }
 
   /// Whether a write submitted now could succeed: what /healthz answers.
   virtual bool healthy() const = 0;

@@ -9,6 +9,9 @@
 namespace kv {
 namespace {
 
+/// A store up to this is in the caches nearest to its thread anyway.
+constexpr std::size_t cached_bytes = 32 * 1024;
+
 /// The bits behind those that the directory uses.
 Segment::Tag tag_of(std::uint64_t hash) {
   return std::max(static_cast<Segment::Tag>(hash), Segment::first_tag);
@@ -81,6 +84,34 @@ void Store::apply(const Command& command, Reply& reply) {
     return;
   }
   reply.status = run(command, reply);
+}
+
+void Store::expect(std::span<const ByteView> keys) const {
+  struct Place {
+    const Segment* segment;
+    Segment::Tag tag;
+  };
+  if (segment_bytes_ < cached_bytes) {
+    return;
+  }
+  constexpr std::size_t at_once = 32;
+  std::array<Place, at_once> places;
+  while (!keys.empty()) {
+    const std::span<const ByteView> some = keys.first(std::min(keys.size(), at_once));
+    keys = keys.subspan(some.size());
+    const std::span<Place> theirs{places.data(), some.size()};
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const std::uint64_t hashed = hash_of_key(some[i]);
+      theirs[i] = {.segment = &segment_of(hashed), .tag = tag_of(hashed)};
+      __builtin_prefetch(theirs[i].segment);
+    }
+    for (const Place& place : theirs) {
+      place.segment->fetch_group(place.tag);
+    }
+    for (const Place& place : theirs) {
+      place.segment->fetch_entry(place.tag);
+    }
+  }
 }
 
 Status Store::run(const Command& command, Reply& reply) {

@@ -17,6 +17,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "common/core/bytes.h"
@@ -44,6 +45,10 @@ class Store {
   /// A batch is all or nothing: conflict, and nothing changed, if one guard does not hold.
   /// Too long (or an empty key): bad_request, and nothing changed. Origin is not looked at.
   void apply(const Command& command, Reply& reply);
+
+  /// A hint that these keys will be asked for: fetches what is needed for all of them into the
+  /// caches, the memory's latencies beside one another.
+  void expect(std::span<const ByteView> keys) const;
 
   // The verbs themselves. Sizes are checked: key 1 to key_bytes_max, value to value_bytes_max.
   // What is handed in must not be a view of this store's own bytes.

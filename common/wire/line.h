@@ -3,6 +3,8 @@
 // docs/PROTOCOL.md is normative. A codec of lines only: whoever owns the stream finds their ends.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string_view>
 
 #include "common/core/bytes.h"
@@ -58,6 +60,20 @@ constexpr ByteView without_line_end(ByteView line) {
 /// Reads one line, without its line end. Never fails: what is no request is `malformed`. Every
 /// field of `request` is set anew, whatever stood there.
 void parse_line(ByteView line, LineRequest& request);
+
+/// Lines that were seen at a glance, before their turn: where each ends, and most likely its key.
+struct LinesAhead {
+  static constexpr std::size_t lines_max = 32;
+
+  std::size_t next = 0;                        // the line at the front, …
+  std::size_t count = 0;                       // … of so many; both 0: there is no whole line
+  std::array<std::uint32_t, lines_max> bytes;  // LF included
+  /// As parse_line() will find it, or empty; of a request that is malformed, something like it.
+  std::array<ByteView, lines_max> keys;
+};
+
+/// Looks at the whole lines at the front of `lines`, of which the first `clean` bytes hold no LF.
+void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead);
 
 /// Appends the answer to an operation, LF included. It is always one line: a value that holds CR
 /// or LF (a binary protocol may have put it there) becomes an ERROR that says so, and such bytes

@@ -23,6 +23,7 @@ struct Prompt {
   wire::LineRequest scratch;
   Bytes out;
 
+  void expect(std::span<const ByteView>) {}
   bool may_go_on() { return true; }
   void submit(std::uint64_t number, const Command& command) {
     session.answer(number, reply_to(command), out);
@@ -39,6 +40,7 @@ struct Late {
   Bytes out;
   std::map<std::uint64_t, Reply> owed;
 
+  void expect(std::span<const ByteView>) {}
   bool may_go_on() { return !random.chance(0.1); }
   void submit(std::uint64_t number, const Command& command) {
     if (random.chance(0.3)) {

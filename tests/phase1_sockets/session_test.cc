@@ -21,6 +21,8 @@ struct Conversation {
   Bytes out;
   std::vector<std::uint64_t> submitted;
   std::vector<std::size_t> malformed_bytes;
+  std::vector<std::string>
+      expected;  // keys of what came together, when it was the first one's turn
   std::map<std::uint64_t, std::string> keys;
   std::size_t may_read = SIZE_MAX;
   bool answers_at_once = true;
@@ -35,6 +37,10 @@ struct Conversation {
 
   Bytes take_output() { return std::exchange(out, {}); }
 
+  void expect(std::span<const ByteView> coming) {
+    expected.push_back("after " + std::to_string(submitted.size()));
+    expected.insert(expected.end(), coming.begin(), coming.end());
+  }
   bool may_go_on() {
     if (may_read == 0) {
       return false;
@@ -78,6 +84,30 @@ BOOST_AUTO_TEST_CASE(requests_of_one_read_are_answered_in_their_order) {
   BOOST_TEST((talk.feed("GET a\nPUT b 1\r\n@c.7 GET d\n") == Session::State::hungry));
   BOOST_TEST(talk.out == "VALUE a\nOK\n@c.7 VALUE d\n");
   BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{1, 2, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(the_keys_of_requests_that_came_together_are_told_before_their_turn) {
+  Conversation talk;
+  talk.feed("GET alone\nGET half");
+  BOOST_TEST(talk.expected.empty());
+  talk.feed("way\nPUT a 1\nDELETE b\nGET c\nGET later");
+  BOOST_TEST(talk.expected == (std::vector<std::string>{"after 1", "halfway", "a", "", "c"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(talk.out == "VALUE alone\nVALUE halfway\nOK\nOK\nVALUE c\n");
+}
+
+BOOST_AUTO_TEST_CASE(more_requests_than_are_looked_at_at_once_are_told_piece_by_piece) {
+  Conversation talk;
+  Bytes all;
+  for (std::size_t i = 0; i < wire::LinesAhead::lines_max + 2; ++i) {
+    all += "GET k" + std::to_string(i) + "\n";
+  }
+  talk.feed(all);
+  BOOST_TEST(talk.submitted.size() == wire::LinesAhead::lines_max + 2);
+  BOOST_TEST(talk.expected.size() == wire::LinesAhead::lines_max + 4);
+  BOOST_TEST(talk.expected.front() == "after 0");
+  BOOST_TEST(talk.expected[talk.expected.size() - 3] ==
+             "after " + std::to_string(wire::LinesAhead::lines_max));
 }
 
 BOOST_AUTO_TEST_CASE(a_request_may_be_split_at_every_byte) {

@@ -443,6 +443,28 @@ BOOST_AUTO_TEST_CASE(a_cleared_store_is_as_a_new_one) {
   BOOST_TEST((store.get("1") == "2"));
 }
 
+BOOST_AUTO_TEST_CASE(to_expect_keys_changes_nothing_whatever_they_are) {
+  Store store;
+  const std::string longest(key_bytes_max, 'k');
+  const std::vector<ByteView> strange{"", "absent", longest, "absent"};
+  store.expect(strange);
+  std::vector<std::string> names;
+  for (int i = 0; i < 5'000; ++i) {
+    names.push_back("key" + std::to_string(i));
+    store.put(names.back(), std::string(static_cast<std::size_t>(i % 600), 'v'));
+  }
+  const std::vector<ByteView> keys{names.begin(), names.end()};
+  const std::size_t memory = store.memory_bytes();
+  store.expect(keys);
+  store.expect(strange);
+  store.expect({});
+  BOOST_TEST(store.memory_bytes() == memory);
+  BOOST_TEST(store.size() == names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    BOOST_TEST((store.get(names[i]) == std::string(i % 600, 'v')));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv

@@ -354,6 +354,29 @@ BOOST_AUTO_TEST_CASE(the_lines_of_a_batch_are_read_as_what_they_are) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_look_ahead_finds_whole_lines_and_the_keys_that_parsing_will_find) {
+  const Bytes lines =
+      "GET a\r\nPUT key of three\n\nGET \n@c.1 GET b\nDELETE c\nGET d e\nGET not whole";
+  LinesAhead ahead;
+  look_ahead(lines, 0, ahead);
+  const std::vector<std::string> keys{"a", "key", "", "", "", "", "d"};
+  BOOST_REQUIRE_EQUAL(ahead.count, keys.size());
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    BOOST_TEST(ahead.keys[i] == keys[i]);
+    at += ahead.bytes[i];
+    BOOST_TEST(lines[at - 1] == '\n');
+  }
+  BOOST_TEST(lines.substr(at) == "GET not whole");
+  look_ahead("GET a\nGET b\n", 5, ahead);  // of which so many are known to hold no line's end
+  BOOST_TEST(ahead.count == 2U);
+  BOOST_TEST(ahead.bytes[0] == 6U);
+  look_ahead("GET a", 5, ahead);
+  BOOST_TEST(ahead.count == 0U);
+  look_ahead({}, 0, ahead);
+  BOOST_TEST(ahead.count == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv::wire
