@@ -7,10 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 
+#include "common/core/check.h"
 #include "common/host/descriptor.h"
 
 namespace kv::host {
@@ -25,22 +27,27 @@ class SystemFile final : public File {
   explicit SystemFile(int number) : descriptor_(number) {}
 
   std::error_code write_at(std::uint64_t offset, ByteView bytes) override {
-    while (!bytes.empty()) {
-      const ssize_t count =
-          ::pwrite(descriptor_.number(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-      if (count < 0 && errno == EINTR) {
-        continue;
+    go(Way::cached);
+    return write_all(offset, bytes);
+  }
+
+  /// In blocks of its own a disk may be coarser than ours, and a file system may know no such way.
+  std::error_code write_directly(std::uint64_t offset, ByteView bytes) override {
+    check(offset % direct_file_alignment == 0 && bytes.size() % direct_file_alignment == 0 &&
+          reinterpret_cast<std::uintptr_t>(bytes.data()) % direct_memory_alignment == 0);
+    knows_direct_ = knows_direct_ && go(Way::direct);
+    if (knows_direct_) {
+      const std::error_code error = write_all(offset, bytes);
+      knows_direct_ = error != std::errc::invalid_argument;
+      if (knows_direct_) {
+        return error;
       }
-      if (count < 0) {
-        return last_error();
-      }
-      bytes.remove_prefix(static_cast<std::size_t>(count));
-      offset += static_cast<std::uint64_t>(count);
     }
-    return {};
+    return write_at(offset, bytes);
   }
 
   std::error_code read_at(std::uint64_t offset, std::size_t count, Bytes& out) override {
+    go(Way::cached);
     out.resize(count);
     std::size_t got = 0;
     while (got < count) {
@@ -80,7 +87,41 @@ class SystemFile final : public File {
   }
 
  private:
+  enum class Way : std::uint8_t { cached, direct };
+
+  std::error_code write_all(std::uint64_t offset, ByteView bytes) {
+    while (!bytes.empty()) {
+      const ssize_t count =
+          ::pwrite(descriptor_.number(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+      if (count < 0 && errno == EINTR) {
+        continue;
+      }
+      if (count < 0) {
+        return last_error();
+      }
+      bytes.remove_prefix(static_cast<std::size_t>(count));
+      offset += static_cast<std::uint64_t>(count);
+    }
+    return {};
+  }
+
+  /// Seldom changes: a segment is written directly but for its header.
+  bool go(Way way) {
+    if (way == way_) {
+      return true;
+    }
+    const int flags = ::fcntl(descriptor_.number(), F_GETFL);
+    const int wanted = way == Way::direct ? flags | O_DIRECT : flags & ~O_DIRECT;
+    if (flags < 0 || ::fcntl(descriptor_.number(), F_SETFL, wanted) != 0) {
+      return false;
+    }
+    way_ = way;
+    return true;
+  }
+
   Descriptor descriptor_;
+  Way way_ = Way::cached;
+  bool knows_direct_ = true;
 };
 
 class SystemLock final : public DirectoryLock {

@@ -15,6 +15,10 @@
 
 namespace kv::host {
 
+/// What is written directly begins at a multiple of these, and is as long.
+inline constexpr std::size_t direct_memory_alignment = 4096;
+inline constexpr std::size_t direct_file_alignment = 512;
+
 class File {
  public:
   File() = default;
@@ -24,6 +28,11 @@ class File {
 
   /// Writes all of `bytes`; the file grows if it must.
   virtual std::error_code write_at(std::uint64_t offset, ByteView bytes) = 0;
+  /// The same for aligned bytes, past the page cache if the file can do that: cheaper for what is
+  /// synced at once and not soon read.
+  virtual std::error_code write_directly(std::uint64_t offset, ByteView bytes) {
+    return write_at(offset, bytes);
+  }
   /// Replaces `out` with up to `count` bytes: fewer only at the end of the file.
   virtual std::error_code read_at(std::uint64_t offset, std::size_t count, Bytes& out) = 0;
   /// Waits until what was written, and the file's length, survive a loss of power.

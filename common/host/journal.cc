@@ -107,12 +107,13 @@ bool Journal::State::write_batch(std::span<const Bytes> records) {
   if (bytes > options.segment_bytes - offset && !roll()) {
     return false;
   }
-  if (encoded.size() < bytes) {
-    encoded.resize(bytes);
-  }
-  wire::write_journal_batch(encoded.data(), place, records);
-  if (!good(file->write_at(offset, ByteView{encoded}.substr(0, bytes)), "write", file_path) ||
-      !good(sync_file(*file), "sync", file_path)) {
+  char* const batch = encoded.room(bytes);
+  wire::write_journal_batch(batch, place, records);
+  // What is not synced at once had better stay in the page cache.
+  const ByteView whole{batch, bytes};
+  const std::error_code error = options.sync == Sync::always ? file->write_directly(offset, whole)
+                                                             : file->write_at(offset, whole);
+  if (!good(error, "write", file_path) || !good(sync_file(*file), "sync", file_path)) {
     return false;
   }
   syncs.fetch_add(1, std::memory_order_relaxed);

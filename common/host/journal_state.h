@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,6 +33,28 @@ std::string segment_name(std::uint64_t first_block);
 
 /// One line: what could not be done to which file, and why.
 std::string failed(std::string_view what, const std::string& path, std::error_code error);
+
+/// Memory that a File may write directly from.
+class DiskBuffer {
+ public:
+  /// Room for so many bytes; what stood there is lost when it grows.
+  char* room(std::size_t bytes) {
+    if (bytes > bytes_) {
+      memory_.reset(static_cast<char*>(::operator new[](bytes, alignment)));
+      bytes_ = bytes;
+    }
+    return memory_.get();
+  }
+
+ private:
+  static constexpr std::align_val_t alignment{direct_memory_alignment};
+  struct Free {
+    void operator()(char* memory) const { ::operator delete[](memory, alignment); }
+  };
+
+  std::unique_ptr<char[], Free> memory_;
+  std::size_t bytes_ = 0;
+};
 
 struct Journal::State {
   struct Segment {
@@ -105,7 +128,7 @@ struct Journal::State {
   std::unique_ptr<File> file;
   std::string file_path;
   wire::JournalPlace place;
-  Bytes encoded;
+  DiskBuffer encoded;
 
   mutable std::mutex mutex;  // guards all that follows
   std::condition_variable writer_wakes;
