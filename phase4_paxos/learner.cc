@@ -114,8 +114,10 @@ void Learner::apply_chosen(Post* post) {
 
 /// Keeps as much as is of use to others, and of what is applied nothing more.
 void Learner::drop_old() {
+  const std::size_t bytes_max = std::min(
+      options_.log_bytes_max, std::max(options_.log_bytes_worth, machine_->memory_bytes()));
   while (base_ <= applied_ &&
-         (log_bytes_ > options_.log_bytes_max || applied_ - base_ >= options_.log_slots_max)) {
+         (log_bytes_ > bytes_max || applied_ - base_ >= options_.log_slots_max)) {
     log_bytes_ -= log_.front().value->size();
     log_.pop_front();
     base_ = base_ + 1;

@@ -61,8 +61,9 @@ struct PaxosOptions {
   /// Commands at a desk, as bytes; what comes beyond is unavailable.
   std::size_t desk_bytes_max = 64 * 1024 * 1024;
   /// Chosen values that a learner keeps for others who missed them; older ones they have as an
-  /// image.
+  /// image. No more than such an image has, or log_bytes_worth.
   std::size_t log_bytes_max = 32 * 1024 * 1024;
+  std::size_t log_bytes_worth = 2 * 1024 * 1024;
   std::size_t log_slots_max = 32 * 1024;
 
   SessionBounds sessions;

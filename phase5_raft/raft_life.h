@@ -31,7 +31,10 @@ struct RaftReplicaOptions : RaftOptions {
   std::size_t requests_max = 64 * 1024;                       // that wait; then unavailable
   std::size_t commit_lag_bytes_max = 64 * 1024 * 1024;        // of log not applied yet; likewise
   std::size_t forward_bytes_max = 1024 * 1024;                // in one message, or one command
-  std::size_t log_bytes_kept = 16 * 1024 * 1024;           // of applied entries, for slow followers
+  /// Of applied entries, for slow followers: at most this much, and no more than an image of the
+  /// state would have, or log_bytes_worth.
+  std::size_t log_bytes_kept = 16 * 1024 * 1024;
+  std::size_t log_bytes_worth = 2 * 1024 * 1024;
   std::size_t snapshot_tail_bytes_max = 64 * 1024 * 1024;  // not applied: beyond, no snapshot now
   std::uint64_t sample_every = 128;  // entries: how often states are compared by their checksums
   SessionBounds sessions;
@@ -170,12 +173,14 @@ class RaftLife final : private StateImages {
   void tell(const Waiting& waiting, Reply&& reply, Effects& out);
   void reply_to(NodeId forwarder, ForwardedReply reply, std::uint64_t life);
   void flush_replies(Effects& out);
+  std::size_t log_bytes_worth_keeping() const;
   void apply_committed(Effects& out);
   void apply_one(const EntryView& entry, Effects& out);
   void give_up_truncated(Effects& out);
   void end_patience_of_changes(Instant now, Effects& out);
 
   // Reads (raft_reads.cc).
+  Instant reads_due() const;
   void flush_reads(Instant now, Effects& out);
   void grant(ReadBatch&& batch, Effects& out);
   void serve_granted(Effects& out);
@@ -230,7 +235,8 @@ class RaftLife final : private StateImages {
   NodeId seen_leader_;
   bool knew_commit_ = false;
   std::uint64_t seen_truncations_ = 0;
-  bool flush_ = false;
+  bool flush_ = false;        // of changes
+  bool flush_reads_ = false;  // when they are due
   Instant sweep_at_ = never;
 
   std::deque<Waiting> waiting_;  // by index

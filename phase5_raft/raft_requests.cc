@@ -247,6 +247,12 @@ void RaftLife::flush_replies(Effects& out) {
 
 // --- what is committed ---------------------------------------------------------------------------
 
+/// Whoever lacks more than the state itself is better served with an image of that.
+std::size_t RaftLife::log_bytes_worth_keeping() const {
+  return std::min(options_.log_bytes_kept,
+                  std::max(options_.log_bytes_worth, machine_->memory_bytes()));
+}
+
 void RaftLife::apply_committed(Effects& out) {
   if (applied_ >= raft_.commit()) {
     return;
@@ -257,7 +263,7 @@ void RaftLife::apply_committed(Effects& out) {
     sample();
   }
   raft_.applied(applied_);
-  raft_.trim_log(options_.log_bytes_kept);
+  raft_.trim_log(log_bytes_worth_keeping());
   if (said_ && said_->index <= applied_) {
     compare(*said_, out);
   }
