@@ -56,7 +56,8 @@ struct RaftOptions {
   Duration read_lease{};
   Fanout fanout = Fanout::everyone;
   /// While entries are not committed the next ones wait so long at most for them, so that what
-  /// comes meanwhile is one message and one record; see Gathering. 0: not at all.
+  /// comes meanwhile is one message and one record; see Gathering. Reads wait likewise for those
+  /// that a majority is being asked for. 0: not at all.
   Duration gather{};
   std::size_t append_bytes_max = 1024 * 1024;         // of entries in one message, or one entry
   std::size_t in_flight_bytes_max = 4 * 1024 * 1024;  // to one follower, not acknowledged

@@ -73,7 +73,7 @@ void RaftLife::recover(ByteView record) {
   Effects none;
   apply_committed(none);
   check(none.empty());
-  raft_.trim_log(options_.log_bytes_kept);
+  raft_.trim_log(log_bytes_worth_keeping());
 }
 
 void RaftLife::start(Instant now, Effects& out) {
@@ -258,6 +258,9 @@ void RaftLife::tick(Instant now, Effects& out) {
   if (flush_) {
     flush_ = false;
     flush_held(now, out);
+  }
+  if (flush_reads_ && now >= reads_due()) {
+    flush_reads_ = false;
     flush_reads(now, out);
   }
   if (acquaintance_.born()) {
@@ -286,11 +289,11 @@ Instant RaftLife::wake_at() const {
   return flush_ || !replies_.empty()
              ? now_
              : std::min({raft_.wake_at(), sweep_at_, acquaintance_.wake_at(),
-                         change_ ? change_->look_at : never});
+                         flush_reads_ ? reads_due() : never, change_ ? change_->look_at : never});
 }
 
 void RaftLife::want_flush(Instant now) {
-  flush_ = true;
+  flush_ = flush_reads_ = true;
   if (sweep_at_ == never) {
     sweep_at_ = now + options_.ask_again_after;
   }
@@ -314,7 +317,7 @@ void RaftLife::after_step(Instant now, Effects& out) {
   }
   if (raft_.knows_commit() != knew_commit_) {
     knew_commit_ = raft_.knows_commit();
-    flush_ = flush_ || !reads_.empty() || !queries_.empty();
+    flush_reads_ = flush_reads_ || !reads_.empty() || !queries_.empty();
   }
   while (!confirming_.empty() && confirming_.front().number <= raft_.confirmed_round()) {
     grant(std::move(confirming_.front()), out);

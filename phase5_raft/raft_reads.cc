@@ -15,6 +15,15 @@ constexpr std::size_t queries_max = 4096;
 
 }  // namespace
 
+/// While a question is under way the next one gathers, for a while.
+Instant RaftLife::reads_due() const {
+  if (reads_.empty() && queries_.empty()) {
+    return never;
+  }
+  const std::deque<ReadBatch>& under_way = raft_.leads() ? confirming_ : asked_;
+  return under_way.empty() ? now_ : std::max(now_, under_way.back().asked + options_.gather);
+}
+
 void RaftLife::flush_reads(Instant now, Effects& out) {
   if (reads_.empty() && queries_.empty()) {
     return;

@@ -498,6 +498,28 @@ BOOST_AUTO_TEST_CASE(what_comes_while_entries_are_under_way_gathers_till_they_ar
   BOOST_TEST(group.is(third, Status::ok));
 }
 
+BOOST_AUTO_TEST_CASE(reads_that_come_while_a_question_is_under_way_share_the_next) {
+  RaftReplicaOptions options;
+  options.gather = std::chrono::milliseconds{5};
+  RaftGroup group{5, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(std::chrono::milliseconds{200});
+  const RequestId first = group.get(1, "a");
+  group.timeout(1);
+  const std::size_t asked = group.mail().size();
+  BOOST_TEST(asked == 4U);  // the first waits for nobody
+  const Instant begun = group.clock(1);
+  const RequestId second = group.get(1, "b");
+  const RequestId third = group.get(1, "c");
+  group.timeout(1);
+  BOOST_TEST(group.mail().size() == asked);
+  BOOST_TEST((group.replica(1).wake_at() == begun + options.gather));
+  group.settle();
+  for (const RequestId each : {first, second, third}) {
+    BOOST_TEST(group.is(each, Status::not_found));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_gathers_waits_no_longer_than_it_may_for_what_is_not_committed) {
   RaftReplicaOptions options;
   options.gather = std::chrono::milliseconds{5};
