@@ -386,6 +386,7 @@ void Proposer::on_confirmed(Instant now, NodeId from, const Confirmed& confirmed
     return;
   }
   confirmed_at_[static_cast<std::size_t>(std::countr_zero(who))] = now;
+  own_round_ = from == self_ ? std::max(own_round_, confirmed.round) : own_round_;
   if (reads_ && confirmed.round >= reads_->round) {
     reads_->confirmed |= who;
     answer_reads(post);
@@ -411,8 +412,12 @@ void Proposer::answer_reads(Post& post) {
 
 /// Gives up what has become pointless: leading without a majority, or without a log to lead.
 void Proposer::keep_leading(Instant now, Post& post) {
+  // The acceptor beside it answers at once, however long all of this replica stood still; if it did
+  // not, it has died, or has promised more to another.
   std::vector<Instant> confirmed = confirmed_at_;
-  confirmed[static_cast<std::size_t>(std::countr_zero(bit(self_)))] = now;
+  if (own_round_ + 1 >= beat_round_) {
+    confirmed[static_cast<std::size_t>(std::countr_zero(bit(self_)))] = now;
+  }
   std::ranges::sort(confirmed, std::greater{});
   if (now - confirmed[majority(members_.size()) - 1] > options_.election_max) {
     return follow(now, "no majority answers", post);

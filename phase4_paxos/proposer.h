@@ -171,6 +171,7 @@ class Proposer {
   std::vector<Asked> asks_;
   std::optional<Reads> reads_;
   std::uint64_t beat_round_ = 0;
+  std::uint64_t own_round_ = 0;  // that the acceptor beside it confirmed, in any ballot
   Instant beat_at_{};
   Members want_news_ = 0;
   std::vector<Instant> confirmed_at_;  // by each member, or accepted

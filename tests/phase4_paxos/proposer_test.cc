@@ -252,6 +252,31 @@ BOOST_AUTO_TEST_CASE(a_leader_whom_no_majority_answers_gives_up) {
   BOOST_TEST(!proposer.leading());
 }
 
+// Seed 1647: two of five had promised more, the leader's own acceptor among them; two followed, and
+// the leader counted itself as the third, for ever.
+BOOST_AUTO_TEST_CASE(a_leader_whose_own_acceptor_promised_more_does_not_count_it) {
+  lead();
+  for (int ms = 1000; ms < 2000; ms += 50) {
+    proposer.tick(at(ms), said.post);
+    proposer.on_confirmed(at(ms), two, {mine, said.to<Beat>(two)->round}, said.post);
+    proposer.on_refused(at(ms), {mine, ballot(50, 3)}, said.post);  // says its own, and three
+    said.clear();
+  }
+  BOOST_TEST(!proposer.leading());
+}
+
+BOOST_AUTO_TEST_CASE(a_leader_whose_own_acceptor_and_one_more_follow_goes_on) {
+  lead();
+  for (int ms = 1000; ms < 2000; ms += 50) {
+    proposer.tick(at(ms), said.post);
+    const std::uint64_t round = said.to<Beat>(two)->round;
+    proposer.on_confirmed(at(ms), one, {mine, round}, said.post);
+    proposer.on_confirmed(at(ms), two, {mine, round}, said.post);
+    said.clear();
+  }
+  BOOST_TEST(proposer.leading());
+}
+
 BOOST_AUTO_TEST_CASE(one_acceptor_that_promised_more_is_won_back_while_a_majority_follows) {
   lead();
   proposer.on_refused(at(1002), {mine, ballot(50, 3)}, said.post);
