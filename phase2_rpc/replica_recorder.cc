@@ -95,7 +95,9 @@ ReplicaProgram recording_program(ReplicaProgram program, std::string folder,
     const auto file = std::make_shared<RecordingFile>(path_for(folder, settings.self));
     const host::RecordingSink sink = [file](ByteView piece) { file->write(piece); };
     write_head(head_of(name, arguments, settings), sink);
-    return std::make_unique<host::RecordingReplica>(make(settings), sink);
+    ReplicaSettings recorded = settings;
+    recorded.recorded = true;
+    return std::make_unique<host::RecordingReplica>(make(recorded), sink);
   };
   for (host::ReplicaGauge& gauge : program.gauges) {
     gauge.read = [read = std::move(gauge.read)](const Replica& replica) {
@@ -121,7 +123,8 @@ int replay_recording(const ReplicaProgram& program, const ReplayFlags& flags) {
   const auto replica = program.make({.self = head->self,
                                      .nodes = head->nodes,
                                      .seed = head->seed,
-                                     .note_level = static_cast<Level>(head->note_level)});
+                                     .note_level = static_cast<Level>(head->note_level),
+                                     .recorded = true});
   const host::ReplayOutcome outcome = host::replay(recording, *replica,
                                                    {.until = flags.until,
                                                     .before_last =

@@ -36,6 +36,7 @@ struct ReplicaSettings {
   std::vector<NodeId> nodes;  // who founds the cluster, in order; whoever is not among them joins
   std::uint64_t seed = 0;     // this life's and this node's own
   Level note_level = Level::info;
+  bool recorded = false;  // --record, or a replay: the same calls must give the same effects
 };
 
 struct ReplicaProgram {

@@ -13,9 +13,8 @@ void Invariants::born(NodeId node) {
   seen_[node].applied = {};
 }
 
-std::optional<Broken> Invariants::check(std::span<const PaxosReplica* const> replicas,
-                                        NodeId stepped) {
-  const PaxosReplica* replica = replicas[stepped.value - 1];
+std::optional<Broken> Invariants::check(std::span<const Watched* const> replicas, NodeId stepped) {
+  const Watched* replica = replicas[stepped.value - 1];
   if (replica == nullptr) {
     return std::nullopt;
   }
@@ -26,7 +25,7 @@ std::optional<Broken> Invariants::check(std::span<const PaxosReplica* const> rep
 }
 
 /// By what acceptors have durably, and thus may have told.
-std::optional<Broken> Invariants::check_acceptor(const PaxosReplica& replica, std::size_t nodes) {
+std::optional<Broken> Invariants::check_acceptor(const Watched& replica, std::size_t nodes) {
   Seen& seen = seen_[replica.self()];
   for (; seen.witnessed < replica.witnessed().size(); ++seen.witnessed) {
     const Stored& stored = replica.witnessed()[seen.witnessed];
@@ -77,7 +76,7 @@ std::optional<Broken> Invariants::is_chosen(Slot slot, const std::string& value,
   return std::nullopt;
 }
 
-std::optional<Broken> Invariants::check_learner(const PaxosReplica& replica) {
+std::optional<Broken> Invariants::check_learner(const Watched& replica) {
   const Learner* learner = replica.learner();
   if (learner == nullptr) {
     return std::nullopt;

@@ -12,7 +12,7 @@
 
 #include "common/core/ids.h"
 #include "phase4_paxos/ballot.h"
-#include "phase4_paxos/paxos_replica.h"
+#include "phase4_paxos/watched.h"
 
 namespace kv::paxos {
 
@@ -24,11 +24,11 @@ struct Broken {
 /// Lives as long as the cluster. Its replicas watch_durability.
 class Invariants {
  public:
-  /// A new life of `node` begins: another PaxosReplica. `wiped`: with nothing of the last one.
+  /// A new life of `node` begins: another object.
   void born(NodeId node);
 
   /// After a step of `stepped`; `replicas[i]` is that of node i + 1, null while it is down.
-  std::optional<Broken> check(std::span<const PaxosReplica* const> replicas, NodeId stepped);
+  std::optional<Broken> check(std::span<const Watched* const> replicas, NodeId stepped);
 
   /// Slots of which a value was seen to be chosen.
   std::size_t chosen() const { return chosen_.size(); }
@@ -45,9 +45,9 @@ class Invariants {
     Slot applied;               // in this life
   };
 
-  std::optional<Broken> check_acceptor(const PaxosReplica& replica, std::size_t nodes);
+  std::optional<Broken> check_acceptor(const Watched& replica, std::size_t nodes);
   std::optional<Broken> count(const Proposal& accepted, NodeId by, std::size_t nodes);
-  std::optional<Broken> check_learner(const PaxosReplica& replica);
+  std::optional<Broken> check_learner(const Watched& replica);
   std::optional<Broken> is_chosen(Slot slot, const std::string& value, std::string_view how);
 
   std::map<NodeId, Seen> seen_;

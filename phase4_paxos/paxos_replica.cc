@@ -42,8 +42,11 @@ void PaxosReplica::receive(Instant now, NodeId from, ByteView message, Effects& 
 
 /// What the roles of this replica have said to each other meanwhile.
 void PaxosReplica::hear_local(Instant now) {
-  while (const auto message = post_.next_local()) {
+  while (auto message = post_.next_local()) {
     hear(now, self_, *message);
+    if (elsewhere_) {
+      elsewhere_(std::move(*message));
+    }
   }
 }
 

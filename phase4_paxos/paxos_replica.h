@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -24,11 +25,25 @@
 #include "phase4_paxos/options.h"
 #include "phase4_paxos/post.h"
 #include "phase4_paxos/proposer.h"
+#include "phase4_paxos/watched.h"
 
 namespace kv::paxos {
 
-class PaxosReplica final : public Replica, public Roles {
+class PaxosReplica final : public Replica, public Roles, public Watched {
  public:
+  /// Roles on their way from one PaxosReplica of a replica to another: see RolesApart.
+  struct Cast {
+    std::unique_ptr<Proposer> proposer;
+    std::unique_ptr<Acceptor> acceptor;
+    std::unique_ptr<AcceptorRecovery> recovery;
+    std::shared_ptr<Learner> learner;
+  };
+  struct Births {
+    bool proposer = false;
+    bool acceptor = false;
+    bool learner = false;
+  };
+
   /// `members` holds `self`; at most members_max.
   PaxosReplica(NodeId self, std::vector<NodeId> members, PaxosOptions options);
 
@@ -52,18 +67,32 @@ class PaxosReplica final : public Replica, public Roles {
   void recover_role(std::string_view role, ByteView record) override;
   void start_role(std::string_view role, Instant now, Effects& out) override;
 
-  // For those who check it; null while the role is dead.
+  // For those whose roles live apart.
+
+  /// As start_role(), of several.
+  void start_roles(const Births& births, Instant now, Effects& out);
+  /// The roles that live here leave, and others come.
+  Cast take_cast();
+  void adopt(Cast cast);
+  /// What parts here say to others of this replica goes there too.
+  void speak_to(std::function<void(Bytes message)> elsewhere) { elsewhere_ = std::move(elsewhere); }
+  /// As begin_snapshot(), with the acceptor and the learner that live there.
+  bool begin_snapshot_of(const PaxosReplica& acceptors, PaxosReplica& learners);
+  bool hears_leader() const { return desk_.has_leader(now_); }
+  /// This replica must not serve: its log differs, or its disk is another's.
+  bool stopped() const { return diverged_ || acquaintance_.refused(); }
+
+  // For those who check it.
   const Proposer* proposer() const { return proposer_.get(); }
-  const Acceptor* acceptor() const { return acceptor_.get(); }
-  const Learner* learner() const { return learner_.get(); }
-  const Acquaintance& acquaintance() const { return acquaintance_; }
-  NodeId self() const { return self_; }
+  const Acceptor* acceptor() const override { return acceptor_.get(); }
+  const Learner* learner() const override { return learner_.get(); }
+  const Acquaintance& acquaintance() const override { return acquaintance_; }
+  const std::vector<Stored>& witnessed() const override { return witnessed_; }
+  NodeId self() const override { return self_; }
   Slot applied() const { return applied_; }
   /// Whether a write could succeed, as far as this replica knows: somebody leads, and it can
   /// answer.
-  bool serves() const { return !stopped() && learner_ && desk_.has_leader(now_); }
-  /// With options.watch_durability: all that became durable in this life, in order.
-  const std::vector<Stored>& witnessed() const { return witnessed_; }
+  bool serves() const { return !stopped() && learner_ && hears_leader(); }
 
  private:
   enum class Spoke : std::uint8_t { never, in_earlier_lives };
@@ -99,7 +128,6 @@ class PaxosReplica final : public Replica, public Roles {
   void hear_local(Instant now);
   void hear_greeting(Instant now, NodeId from, ByteView message);
   void be_born(Instant now, Spoke spoke);
-  bool stopped() const { return diverged_ || acquaintance_.refused(); }
   bool durable() const { return options_.acceptor == AcceptorMemory::durable; }
   void witness_recovered();
 
@@ -127,6 +155,7 @@ class PaxosReplica final : public Replica, public Roles {
   std::deque<Bytes> first_pieces_;
 
   std::vector<Stored> witnessed_;
+  std::function<void(Bytes message)> elsewhere_;  // empty: all parts are here
 };
 
 }  // namespace kv::paxos

@@ -227,26 +227,49 @@ void PaxosReplica::make_room_for(std::string_view role) {
 
 void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) {
   check(has_role(role));
+  start_roles({.proposer = is_or_all(role, "proposer") && !proposer_,
+               .acceptor = is_or_all(role, "acceptor") || (!durable() && role == "learner"),
+               .learner = is_or_all(role, "learner") && !learner_},
+              now, out);
+}
+
+void PaxosReplica::start_roles(const Births& births, Instant now, Effects& out) {
+  now_ = now;
   post_.begin(out);
-  make_room_for(role);
-  if (is_or_all(role, "learner") && !learner_) {
+  make_room_for(births.learner ? "learner" : births.acceptor ? "acceptor" : "proposer");
+  if (births.learner) {
     begin_life_of_learner(now);
   }
   if (!acquaintance_.born()) {
     return hear_local(now);  // neither of the others has a voice yet
   }
-  if (!durable() && role != "proposer") {
+  if (!durable() && births.acceptor) {
     begin_life_of_acceptor(next_life());
-  } else if (is_or_all(role, "acceptor") || (acceptor_ && learner_ && reborn_.acceptor &&
-                                             acceptor_->floor() > learner_->applied())) {
+  } else if (births.acceptor || (acceptor_ && learner_ && reborn_.acceptor &&
+                                 acceptor_->floor() > learner_->applied())) {
     acceptor_ = std::move(reborn_.acceptor);
     witness_recovered();
   }
   reborn_ = {};
-  if (is_or_all(role, "proposer") && !proposer_) {
+  if (births.proposer) {
     begin_life_of_proposer(now, next_life());
   }
   hear_local(now);
+}
+
+PaxosReplica::Cast PaxosReplica::take_cast() {
+  return {.proposer = std::move(proposer_),
+          .acceptor = std::move(acceptor_),
+          .recovery = std::move(recovery_),
+          .learner = std::exchange(learner_, nullptr)};
+}
+
+void PaxosReplica::adopt(Cast cast) {
+  proposer_ = std::move(cast.proposer);
+  acceptor_ = std::move(cast.acceptor);
+  recovery_ = std::move(cast.recovery);
+  learner_ = std::move(cast.learner);
+  reborn_ = {};
 }
 
 // --- snapshots -----------------------------------------------------------------------------------
@@ -254,20 +277,27 @@ void PaxosReplica::start_role(std::string_view role, Instant now, Effects& out) 
 /// All that the records given out so far say: the life's number, the promise, what is applied, and
 /// what was accepted behind it.
 bool PaxosReplica::begin_snapshot() {
-  if (!acceptor_ || !learner_ || stopped() || !learner_->begin_snapshot()) {
+  return begin_snapshot_of(*this, *this);
+}
+
+bool PaxosReplica::begin_snapshot_of(const PaxosReplica& acceptors, PaxosReplica& learners) {
+  const Acceptor* const acceptor = acceptors.acceptor();
+  if (acceptor == nullptr || !learners.learner_ || stopped() ||
+      !learners.learner_->begin_snapshot()) {
     return false;
   }
-  imaged_ = learner_;
-  const Slot applied = learner_->applied();
+  imaged_ = learners.learner_;
+  const Slot applied = imaged_->applied();
+  check(acceptor->floor() <= applied);  // what it does not tell, the learner's image shows
   Bytes parcels;
-  learner_->parcels().encode_to(parcels);
+  imaged_->parcels().encode_to(parcels);
   first_pieces_.clear();
   first_pieces_.push_back(pack(
-      Head{.boot = last_boot_, .promised = acceptor_->promised(), .applied = applied}, parcels));
+      Head{.boot = last_boot_, .promised = acceptor->promised(), .applied = applied}, parcels));
   for (const Met& met : acquaintance_.all()) {
     first_pieces_.push_back(pack(met));
   }
-  for (const Proposal& proposal : acceptor_->accepted_after(applied)) {
+  for (const Proposal& proposal : acceptor->accepted_after(applied)) {
     first_pieces_.push_back(
         pack(Accept{.ballot = proposal.ballot, .slot = proposal.slot, .chosen = applied},
              proposal.value));

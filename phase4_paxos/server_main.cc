@@ -5,13 +5,19 @@
 
 #include "phase2_rpc/replica_server.h"
 #include "phase4_paxos/paxos_replica.h"
+#include "phase4_paxos/role_threads.h"
 
 namespace {
 
 using namespace kv;
 
-const paxos::PaxosReplica& paxos_of(const Replica& replica) {
-  return static_cast<const paxos::PaxosReplica&>(replica);
+/// What is asked of a replica, wherever its roles live.
+template <typename Ask>
+auto ask(const Replica& replica, Ask&& question) {
+  if (const auto* const apart = dynamic_cast<const paxos::RolesApart*>(&replica)) {
+    return question(*apart);
+  }
+  return question(static_cast<const paxos::PaxosReplica&>(replica));
 }
 
 /// Some round trips and syncs of one machine or one rack; nothing where a round trip is long.
@@ -21,12 +27,16 @@ struct Settings {
   paxos::PaxosOptions paxos;
   std::string memory = "durable";
   std::string leader = "one";
+  bool colocate = false;
 };
 
 void add_flags(host::Flags& flags, Settings& settings) {
   flags.add_choice("--acceptor", settings.memory, {"durable", "diskless"},
                    "what an acceptor knows after a crash: what it wrote down before it spoke, or "
                    "what a majority of the others tells it (crash vectors)");
+  flags.add_switch("--colocate", settings.colocate,
+                   "all roles of this replica on one thread; else each has its own. So it is also "
+                   "with --record");
   flags.add_choice("--leader", settings.leader, {"one", "none"},
                    "none: each replica proposes for its own clients, and proposers duel");
   flags.add("--back-off", settings.paxos.back_off,
@@ -54,10 +64,14 @@ void add_flags(host::Flags& flags, Settings& settings) {
   });
 }
 
-std::unique_ptr<Replica> make(const rpc::ReplicaSettings& given, paxos::PaxosOptions options) {
+std::unique_ptr<Replica> make(const rpc::ReplicaSettings& given, const Settings& settings) {
+  paxos::PaxosOptions options = settings.paxos;
   options.seed = given.seed;
   options.note_level = given.note_level;
-  return std::make_unique<paxos::PaxosReplica>(given.self, given.nodes, options);
+  if (settings.colocate || given.recorded) {
+    return std::make_unique<paxos::PaxosReplica>(given.self, given.nodes, options);
+  }
+  return std::make_unique<paxos::RoleThreads>(given.self, given.nodes, options);
 }
 
 }  // namespace
@@ -69,14 +83,20 @@ int main(int argc, char** argv) {
        .purpose = "A replica of a key-value store, by Multi-Paxos.",
        .phase = host::Phase::paxos,
        .add_flags = [&](host::Flags& flags) { add_flags(flags, settings); },
-       .make = [&](const rpc::ReplicaSettings& given) { return make(given, settings.paxos); },
+       .make = [&](const rpc::ReplicaSettings& given) { return make(given, settings); },
        .roles = {"proposer", "acceptor", "learner"},
        .gauges = {{"paxos_leads", "1 if a majority has promised this replica's ballot",
-                   [](const Replica& replica) { return paxos_of(replica).plays("leader"); }},
+                   [](const Replica& replica) {
+                     return ask(replica, [](const auto& paxos) { return paxos.plays("leader"); });
+                   }},
                   {"paxos_slot_applied", "the last slot that this replica has applied",
                    [](const Replica& replica) {
-                     return static_cast<double>(paxos_of(replica).applied().value);
+                     return static_cast<double>(
+                         ask(replica, [](const auto& paxos) { return paxos.applied().value; }));
                    }}},
-       .serving = [](const Replica& replica) { return paxos_of(replica).serves(); }},
+       .serving =
+           [](const Replica& replica) {
+             return ask(replica, [](const auto& paxos) { return paxos.serves(); });
+           }},
       argc, argv);
 }

@@ -9,6 +9,7 @@
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
 #include "phase4_paxos/invariants.h"
+#include "phase4_paxos/late_roles.h"
 #include "phase4_paxos/paxos_replica.h"
 
 namespace {
@@ -17,7 +18,8 @@ using namespace kv;
 
 class PaxosProtocol final : public sim::Protocol {
  public:
-  explicit PaxosProtocol(const paxos::PaxosOptions& options) : options_(options) {}
+  PaxosProtocol(const paxos::PaxosOptions& options, bool apart)
+      : options_(options), apart_(apart) {}
 
   std::unique_ptr<Replica> make(NodeId self, std::uint32_t nodes, std::uint64_t seed) override {
     std::vector<NodeId> members;
@@ -27,6 +29,9 @@ class PaxosProtocol final : public sim::Protocol {
     options_.seed = seed;
     invariants_.born(self);
     silent_.resize(nodes);
+    if (apart_) {
+      return std::make_unique<paxos::LateRoles>(self, std::move(members), options_);
+    }
     return std::make_unique<paxos::PaxosReplica>(self, std::move(members), options_);
   }
 
@@ -34,7 +39,7 @@ class PaxosProtocol final : public sim::Protocol {
                                       NodeId stepped) override {
     replicas_.assign(replicas.size(), nullptr);
     const auto i = stepped.value - 1;
-    replicas_[i] = static_cast<const paxos::PaxosReplica*>(replicas[i]);
+    replicas_[i] = dynamic_cast<const paxos::Watched*>(replicas[i]);
     if (replicas_[i] != nullptr) {
       silent_[i] = !replicas_[i]->acquaintance().born();
     }
@@ -53,7 +58,8 @@ class PaxosProtocol final : public sim::Protocol {
  private:
   paxos::PaxosOptions options_;
   paxos::Invariants invariants_;
-  std::vector<const paxos::PaxosReplica*> replicas_;
+  const bool apart_;
+  std::vector<const paxos::Watched*> replicas_;
   std::vector<bool> silent_;  // not born yet, or never to be on its new disk
 };
 
@@ -69,6 +75,9 @@ int main(int argc, char** argv) {
                    "here to be shown failing");
   bool hasty = false;
   flags.add_switch("--hasty", hasty, "time-outs as short as the network's delays: proposers duel");
+  bool apart = false;
+  flags.add_switch("--apart", apart,
+                   "the roles of a replica hear each other late, as on threads of their own");
   std::string leader = "one";
   flags.add_choice("--leader", leader, {"one", "none"},
                    "none: each replica proposes for its own clients");
@@ -92,6 +101,7 @@ int main(int argc, char** argv) {
     paxos.resend_after = std::chrono::milliseconds{10};
     options.program += " --hasty";
   }
+  options.program += apart ? " --apart" : "";
   options.program += memory == "durable" ? "" : " --acceptor " + memory;
   // Little is kept, so that images are lent in every other run.
   paxos.log_slots_max = 64;
@@ -102,5 +112,5 @@ int main(int argc, char** argv) {
                                    .roles = {"proposer", "acceptor", "learner", "all"},
                                    .survives_wiped_disk = true};
   return sim::run_simulations(
-      traits, [&] { return std::make_unique<PaxosProtocol>(paxos); }, options);
+      traits, [&] { return std::make_unique<PaxosProtocol>(paxos, apart); }, options);
 }

@@ -89,6 +89,13 @@ bool ReplicaHost::Core::open_snapshot(const OnPiece& on_piece, std::uint64_t& fr
 }
 
 void ReplicaHost::Core::start() {
+  threaded_ = dynamic_cast<Threaded*>(replica_.get());
+  if (threaded_ != nullptr) {
+    threaded_->tell_news([this] {
+      std::vector<PeerMessage> none;
+      bring(none);
+    });
+  }
   thread_ = std::thread{[this] {
     name_this_thread("protocol");
     run();
@@ -135,6 +142,9 @@ void ReplicaHost::Core::stop() {
   if (thread_.joinable()) {
     thread_.join();
     transport_.stop();
+  }
+  if (threaded_ != nullptr) {
+    threaded_->stop_threads();
   }
   taker_.reset();
   if (journal_) {

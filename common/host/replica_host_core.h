@@ -23,8 +23,9 @@
 #include "common/host/replica_host.h"
 #include "common/host/replica_host_inbox.h"
 #include "common/host/replica_host_snapshot.h"
-#include "common/host/role_thread.h"
+#include "common/host/role_failures.h"
 #include "common/host/snapshot_files.h"
+#include "common/host/threaded.h"
 #include "common/kv/roles.h"
 #include "common/wire/logfmt.h"
 
@@ -170,7 +171,8 @@ class ReplicaHost::Core {
   Journal::Room room_ = Journal::Room::free;
   bool backlogged_ = false;
   Instant stop_by_ = never;
-  Roles* roles_ = nullptr;  // the Replica, if it has parts that can die
+  Roles* roles_ = nullptr;        // the Replica, if it has parts that can die
+  Threaded* threaded_ = nullptr;  // the Replica, if it has threads
   std::optional<RoleFailures> failures_;
   std::optional<RoleFailures::Event> next_failure_;
   std::map<std::string, int> dead_roles_;      // how often each was killed and not yet revived

@@ -39,7 +39,8 @@ bool ReplicaHost::Core::prepare_failures(std::string& why) {
 }
 
 void ReplicaHost::Core::go_on_with_roles() {
-  while (next_failure_ && next_failure_->at <= now_ && stop_by_ == never) {
+  // Not on a lent thread: it may be the very one that dies.
+  while (!lent_ && next_failure_ && next_failure_->at <= now_ && stop_by_ == never) {
     carry_out(*next_failure_);
     next_failure_ = failures_->next();
   }

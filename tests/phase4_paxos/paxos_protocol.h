@@ -9,13 +9,17 @@
 
 #include "common/sim/protocol.h"
 #include "phase4_paxos/invariants.h"
+#include "phase4_paxos/late_roles.h"
 #include "phase4_paxos/paxos_replica.h"
 
 namespace kv::paxos {
 
+enum class RolesLive : std::uint8_t { together, apart };
+
 class PaxosProtocol final : public sim::Protocol {
  public:
-  explicit PaxosProtocol(PaxosOptions options = {}) : options_(options) {
+  explicit PaxosProtocol(PaxosOptions options = {}, RolesLive roles = RolesLive::together)
+      : options_(options), roles_(roles) {
     options_.watch_durability = options.acceptor == AcceptorMemory::durable;
     options_.note_level = Level::error;
   }
@@ -28,6 +32,9 @@ class PaxosProtocol final : public sim::Protocol {
     options_.seed = seed;
     invariants_.born(self);
     silent_.resize(nodes);
+    if (roles_ == RolesLive::apart) {
+      return std::make_unique<LateRoles>(self, std::move(members), options_);
+    }
     return std::make_unique<PaxosReplica>(self, std::move(members), options_);
   }
 
@@ -35,7 +42,7 @@ class PaxosProtocol final : public sim::Protocol {
                                       NodeId stepped) override {
     replicas_.assign(replicas.size(), nullptr);
     const auto i = stepped.value - 1;
-    replicas_[i] = static_cast<const PaxosReplica*>(replicas[i]);
+    replicas_[i] = dynamic_cast<const Watched*>(replicas[i]);
     if (replicas_[i] != nullptr) {
       silent_[i] = !replicas_[i]->acquaintance().born();
     }
@@ -54,7 +61,8 @@ class PaxosProtocol final : public sim::Protocol {
  private:
   PaxosOptions options_;
   Invariants invariants_;
-  std::vector<const PaxosReplica*> replicas_;
+  const RolesLive roles_;
+  std::vector<const Watched*> replicas_;
   std::vector<bool> silent_;  // not born yet, or never to be on its new disk
 };
 

@@ -9,8 +9,9 @@
 namespace kv::paxos {
 namespace {
 
-sim::Outcome run(const sim::Scenario& scenario, std::uint64_t seed, PaxosOptions options = {}) {
-  PaxosProtocol protocol{options};
+sim::Outcome run(const sim::Scenario& scenario, std::uint64_t seed, PaxosOptions options = {},
+                 RolesLive roles = RolesLive::together) {
+  PaxosProtocol protocol{options, roles};
   sim::Simulator simulator{protocol, scenario, seed};
   const sim::Outcome outcome = simulator.run();
   if (outcome.violation) {
@@ -31,6 +32,12 @@ BOOST_AUTO_TEST_SUITE(phase4_simulated)
 BOOST_AUTO_TEST_CASE(six_seeds_hold_through_all_faults) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     run(sim::draw_scenario(traits(), seed), seed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(six_seeds_hold_with_roles_that_hear_each_other_late) {
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    run(sim::draw_scenario(traits(), seed), seed, {}, RolesLive::apart);
   }
 }
 

@@ -1,0 +1,191 @@
+// Roles on threads of their own, under real hosts: what the simulator's LateRoles cannot show.
+#include "phase4_paxos/role_threads.h"
+
+#include <array>
+#include <atomic>
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/test/unit_test.hpp>
+
+#include "common/host/memory_transport.h"
+#include "common/host/replica_host.h"
+#include "tests/common/host/memory_disk.h"
+
+namespace kv::paxos {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::uint32_t nodes = 3;
+
+/// Three replicas in one process, each with a disk of its own.
+struct World {
+  World() {
+    for (std::uint32_t node = 1; node <= nodes; ++node) {
+      start({node});
+    }
+  }
+
+  void start(NodeId node, std::vector<host::RoleFailure> failures = {}) {
+    Place& place = at(node);
+    place.transport = network.join(node);
+    std::string why;
+    place.host = host::ReplicaHost::start(
+        std::make_unique<RoleThreads>(node, std::vector<NodeId>{{1}, {2}, {3}},
+                                      PaxosOptions{.seed = node.value,
+                                                   .note_level = Level::error,
+                                                   .election_min = milliseconds{100},
+                                                   .election_max = milliseconds{200},
+                                                   .beat_every = milliseconds{20}}),
+        place.disk, *place.transport, *log,
+        {.self = node,
+         .directory = "d",
+         .segment_bytes = 64 * 1024,
+         .snapshot_every_bytes = 10'000,
+         .snapshot_ask_again = milliseconds{1},
+         .failures = std::move(failures),
+         .roles = {"proposer", "acceptor", "learner"},
+         .failure_seed = node.value},
+        why);
+    BOOST_REQUIRE_MESSAGE(place.host, why);
+  }
+  void stop(NodeId node) { at(node).host.reset(); }
+
+  Reply ask(NodeId node, const Command& command) {
+    const auto promise = std::make_shared<std::promise<Reply>>();
+    at(node).host->submit(command, [promise](const Reply& reply) { promise->set_value(reply); });
+    return promise->get_future().get();
+  }
+  std::uint64_t snapshots() const {
+    std::uint64_t sum = 0;
+    for (const Place& place : places) {
+      sum += place.host->counts().snapshots.read();
+    }
+    return sum;
+  }
+
+  struct Place {
+    host::MemoryDisk disk;
+    std::unique_ptr<host::PeerTransport> transport;
+    std::unique_ptr<host::ReplicaHost> host;
+  };
+  Place& at(NodeId node) { return places[node.value - 1]; }
+
+  std::string why_no_log;
+  std::unique_ptr<host::Log> log = host::Log::open({.path = "/dev/null"}, why_no_log);
+  host::MemoryNetwork network;
+  std::array<Place, nodes> places;
+};
+
+/// A client of one replica: it counts in a key of its own, and remembers what was acknowledged.
+class Counter {
+ public:
+  Counter(World& world, NodeId node, std::string name)
+      : world_(world), node_(node), name_(std::move(name)) {}
+
+  /// True if it was acknowledged. The next number is then the next operation.
+  bool count() {
+    const Reply reply = world_.ask(
+        node_, {.verb = Verb::put,
+                .origin = {.client = name_, .sequence = next_, .first_outstanding = next_},
+                .key = name_,
+                .value = std::to_string(next_)});
+    if (reply.status != Status::ok) {
+      return false;
+    }
+    acknowledged_ = next_++;
+    return true;
+  }
+  /// What stands there now, at `node`, is what was acknowledged last, or what may have come after.
+  bool stands(NodeId node) {
+    const Reply reply = world_.ask(node, {.verb = Verb::get, .key = name_});
+    if (reply.status != Status::ok) {
+      return reply.status != Status::not_found || acknowledged_ == 0;  // or nobody could tell
+    }
+    const std::uint64_t found = std::stoull(reply.value);
+    return found == acknowledged_ || found == acknowledged_ + 1;
+  }
+  std::uint64_t acknowledged() const { return acknowledged_; }
+
+ private:
+  World& world_;
+  const NodeId node_;
+  const std::string name_;
+  std::uint64_t next_ = 1;
+  std::uint64_t acknowledged_ = 0;
+};
+
+const std::vector<host::RoleFailure> all_often{
+    {.role = "all", .up = milliseconds{800}, .down = milliseconds{20}}};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase4_role_threads)
+
+BOOST_AUTO_TEST_CASE(while_roles_die_on_every_replica_nothing_acknowledged_is_lost) {
+  World world;
+  for (std::uint32_t node = 1; node <= nodes; ++node) {
+    world.stop({node});
+    world.start({node}, all_often);
+  }
+  std::atomic<int> lost = 0;
+  std::vector<std::thread> clients;
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    clients.emplace_back([&world, &lost, i] {
+      Counter counter{world, {i % nodes + 1}, "c" + std::to_string(i)};
+      while (counter.acknowledged() < 50 || world.snapshots() < 2) {
+        if (counter.count() && !counter.stands({(i + 1) % nodes + 1})) {
+          ++lost;
+        }
+      }
+    });
+  }
+  for (std::thread& client : clients) {
+    client.join();
+  }
+  BOOST_TEST(lost == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_restarted_replica_has_what_its_roles_wrote_down) {
+  World world;
+  Counter counter{world, {1}, "c"};
+  while (counter.acknowledged() < 100) {
+    counter.count();
+  }
+  for (std::uint32_t node = 1; node <= nodes; ++node) {
+    world.stop({node});
+  }
+  for (std::uint32_t node = 1; node <= nodes; ++node) {
+    world.start({node});
+  }
+  Reply reply;
+  do {
+    reply = world.ask({2}, {.verb = Verb::get, .key = "c"});
+  } while (reply.status == Status::unavailable);
+  BOOST_TEST(reply.value == "100");
+}
+
+BOOST_AUTO_TEST_CASE(a_killed_role_says_nothing_more_and_the_others_live_on) {
+  RoleThreads replica{{1}, {{1}}, {.seed = 1, .note_level = Level::error}};
+  Effects out;
+  replica.start(Instant{}, out);
+  for (const char* role : {"proposer", "acceptor", "learner"}) {
+    BOOST_TEST(replica.plays(role));
+  }
+  replica.kill_role("acceptor");
+  BOOST_TEST(!replica.plays("acceptor"));
+  BOOST_TEST(replica.plays("learner"));
+  BOOST_TEST(!replica.begin_snapshot());
+  replica.kill_role("all");
+  for (const char* role : {"proposer", "acceptor", "learner"}) {
+    BOOST_TEST(!replica.plays(role));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::paxos
