@@ -1,0 +1,85 @@
+#!/bin/bash
+# Five replicas under Paxos whose roles die and return all the time, each a thread, while whole
+# processes are killed one at a time: paxos_roles_test.sh [SECONDS [SEED]]. 8 clients, a history;
+# then every key is read at every replica, and quintet check judges.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+seconds=${1:-8}
+seed=${2:-$((RANDOM % 10000 + 1))}
+quintet=$bin/quintet
+dir=$scratch/phase4_paxos
+wait_max_us=2000000  # of a client's operation, while a majority of acceptors is up
+
+# start_cluster: leaves the replicas' TCP addresses in $targets.
+start_cluster() {
+  local fifo="$scratch/cluster" line
+  mkfifo "$fifo"
+  "$quintet" cluster --phase 4 --dir "$dir" --base-port 0 --seed "$seed" --fail all=2s:500ms \
+    >"$fifo" 2>"$dir.err" </dev/null &
+  cluster_pid=$!
+  exec 8<"$fifo"
+  targets=
+  while IFS= read -r -t "$patience_s" line <&8; do
+    [ "$line" != ready ] || return 0
+    line=${line##* tcp=}
+    targets+=${targets:+,}${line%% *}
+  done
+  return 1
+}
+
+# One process after the other is killed, and comes back before the next one.
+draw_scenario() {
+  local at
+  echo "scenario roles die everywhere, and processes one at a time, seed $seed"
+  echo 'nodes 5'
+  for ((at = 800; at + 2000 < seconds * 1000; at += 1500)); do
+    echo "at ${at}ms for 700ms crash $((RANDOM % 5 + 1))"
+  done
+}
+
+number() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$dir.json"; }
+
+# How long three of the five acceptors or more were dead, in microseconds, by the replicas' logs: a
+# killed process fell silent, and says so when it starts again.
+without_majority_us() {
+  local log
+  for log in "$dir"/*/*.log; do
+    awk '{ split($1, at, "[TZ:]"); now = at[2] * 3600 + at[3] * 60 + at[4] }
+      / event=role_died role=acceptor/ && up { print now, 1; up = 0 }
+      / event=role_born role=acceptor/ && !up { print now, -1; up = 1 }
+      / event=started / && started { if (up) print last, 1; print now, -1 }
+      / event=started / { started = up = 1 }
+      { last = now }' "$log"
+  done | LC_ALL=C sort -n | awk '
+    { if (dead >= 3) sum += $1 - last; dead += $2; last = $1 } END { printf "%d\n", sum * 1e6 }'
+}
+
+RANDOM=$seed
+mkdir -p "$dir"
+draw_scenario >"$dir/roles.scn"
+sentence "seed $seed: the cluster starts" start_cluster
+"$quintet" bench --target "line://$targets" --clients 8 --ids --seconds "$seconds" --keys 40 \
+  --deletes 10 --swaps 10 --read-back --attempt-timeout 500ms --timeout 10s --seed "$seed" \
+  --history "$dir/history.jsonl" >"$dir.json" 2>"$dir.bench" </dev/null &
+load=$!
+"$quintet" ctl --dir "$dir" play "$dir/roles.scn" >"$dir/played" 2>&1
+sentence "seed $seed: processes are killed one at a time" is $? 0
+wait "$load"
+sentence "seed $seed: the load ends" is $? 0
+sentence "seed $seed: roles died, and operations were answered all the same" \
+  [ "$(cat "$dir"/*/*.log | grep -c event=role_died)" -ge 15 -a "$(number ops)" -gt 100 ]
+capture "$quintet" check "$dir/history.jsonl"
+head -n 20 "$scratch/out" | sed 's/^/# /'
+sentence "seed $seed: the history is linearizable" is "$status" 0
+sentence "seed $seed: every key could be read at every replica" \
+  is "$(number read_back) $(number read_back_failed)" '200 0'
+allowed=$((wait_max_us + $(without_majority_us)))
+sentence "seed $seed: no client waited over 2 s beyond the time without a majority of acceptors" \
+  [ "$(number max_us)" -le "$allowed" ]
+capture "$quintet" ctl --dir "$dir" stop
+wait "$cluster_pid"
+sentence "seed $seed: no replica ended by itself" [ ! -s "$dir.err" ]
+cluster_pid=
+exec 8<&-
+cat "$dir.json" "$dir.bench" "$dir.err" | sed 's/^/# /'
+echo "# without a majority of acceptors: $((allowed - wait_max_us)) us in all"
