@@ -56,11 +56,7 @@ void Proposer::prepare(Instant now, Post& post) {
   floor_ = {};
   adopted_.clear();
   open_.clear();
-  taken_ = {};
-  for (const Queued& queued : queue_) {
-    ByteView parcel = queued.parcel;
-    taken_.take(*read_parcel_id(parcel));
-  }
+  take_stock();
   reads_.reset();
   want_news_ = 0;
   challenge_round_ = 0;
@@ -192,7 +188,7 @@ void Proposer::follow(Instant now, const char* why, Post& post) {
     asks_.clear();
   }
   open_.clear();
-  taken_ = {};
+  take_stock();
   reads_.reset();
   adopted_.clear();
   want_news_ = 0;
@@ -213,6 +209,18 @@ void Proposer::lose(Instant now) {
   const Duration most = options_.back_off * (1U << std::min(losses_, back_off_doublings_max));
   retry_at_ = now + random_.between(most / 2, most);
   ++losses_;
+}
+
+/// Of the parcels that wait each stays once: what was queued again after a lost ballot may have
+/// been handed in again meanwhile, and in a long duel values would grow by their copies.
+void Proposer::take_stock() {
+  taken_ = {};
+  std::erase_if(queue_, [this](const Queued& queued) {
+    ByteView parcel = queued.parcel;
+    const bool again = !taken_.take(*read_parcel_id(parcel));
+    queue_bytes_ -= again ? queued.parcel.size() : 0;
+    return again;
+  });
 }
 
 void Proposer::on_leader(Instant now, const Ballot& ballot, Slot chosen, Post& post) {

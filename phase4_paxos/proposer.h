@@ -102,6 +102,7 @@ class Proposer {
   void follow(Instant now, const char* why, Post& post);
   void lose(Instant now);
   void queue_again(const Open& open);
+  void take_stock();
   bool duels() const { return options_.leadership == Leadership::none; }
   /// Without a leader: whether there is a reason to win a ballot.
   bool wants_ballot() const { return !queue_.empty() || !asks_.empty(); }

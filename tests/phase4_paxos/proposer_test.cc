@@ -166,6 +166,26 @@ BOOST_AUTO_TEST_CASE(a_parcel_handed_in_again_is_proposed_once) {
   BOOST_TEST(proposed().size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(in_a_duel_a_parcel_that_lost_and_is_handed_in_again_waits_once) {
+  PaxosOptions dueling;
+  dueling.leadership = Leadership::none;
+  World duel{dueling};
+  duel.forward(one, 1);
+  duel.lead();
+  duel.proposer.tick(at(1002), duel.said.post);  // proposed, and then outbid:
+  duel.proposer.on_leader(at(1003), ballot(99, 2), {}, duel.said.post);
+  duel.forward(one, 1);
+  duel.said.clear();
+  duel.prepare(2000);
+  duel.promise(two);
+  duel.promise(one);
+  duel.proposer.tick(at(2001), duel.said.post);
+  const auto proposed = duel.proposed();
+  BOOST_REQUIRE(proposed.size() == 1U);
+  Bytes lone = begin_value({});
+  BOOST_TEST(proposed[0].second.size() < lone.size() + 60);  // of one parcel
+}
+
 BOOST_AUTO_TEST_CASE(slots_are_handed_on_in_their_order) {
   lead();
   forward(one, 1);
