@@ -222,8 +222,9 @@ bool Connection::may_go_on() {
   return true;
 }
 
-void Connection::submit(std::uint64_t number, const Command& command) {
+void Connection::submit(std::uint64_t number, Command& command) {
   ++requests_done_;
+  lane_.name(command);
   lane_.counters.count(command.verb);
   if (lane_.log.wants_requests()) {
     lane_.log.request(speaker(), number, command);

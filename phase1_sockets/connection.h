@@ -63,7 +63,7 @@ class Connection final : private Again,
   friend class Session;
   void expect(std::span<const ByteView> keys) { lane_.service.expect(keys); }
   bool may_go_on();
-  void submit(std::uint64_t number, const Command& command);
+  void submit(std::uint64_t number, Command& command);
   void malformed(std::size_t bytes);
 
   static void on_event(evutil_socket_t, short what, void* self);

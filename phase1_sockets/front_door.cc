@@ -89,6 +89,9 @@ bool FrontDoor::open_lanes(std::string& why) {
     }
     stations_.push_back(
         std::make_unique<Station>(std::move(loop), service_, log_, options_, occupancy_));
+    Lane& lane = stations_.back()->lane;
+    lane.next_name = options_.names_from == 0 ? 0 : options_.names_from + i;
+    lane.name_step = options_.threads;
   }
   return true;
 }

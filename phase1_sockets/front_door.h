@@ -50,6 +50,9 @@ struct FrontDoorOptions {
   Duration idle_patience{};  // zero: for ever
   Duration farewell_patience = std::chrono::seconds{2};
   Duration drain_patience = std::chrono::seconds{5};
+  /// Not 0: requests without an ID are named, `op=.NUMBER`, from here on, so that other nodes' logs
+  /// can tell of them. No other door's, and no other life's, come near; nothing else hangs on it.
+  std::uint64_t names_from = 0;
   std::vector<Gauge> gauges;
   /// Adds what else /metrics and /status say; called on lane 0's thread.
   std::function<void(std::vector<host::Figure>&)> more_figures;

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "common/core/bytes.h"
 #include "common/host/clock.h"
@@ -29,6 +31,14 @@ struct Lane {
     loop->at_turn_end([&behind] { behind.begin(); });
   }
 
+  /// Gives a request that brings no ID a name, if anybody will read of it: so the lines that it
+  /// causes can be told on every node. It stays an operation of its own, and nobody's.
+  void name(Command& command) {
+    if (next_name != 0 && command.origin.client.empty() && log.wants_requests()) {
+      command.origin.sequence = std::exchange(next_name, next_name + name_step);
+    }
+  }
+
   /// The time, if anybody will want to know how long a request took; else nothing worth a call.
   Instant now_if_logged() const { return log.wants_requests() ? host::run_now() : Instant{}; }
 
@@ -37,6 +47,8 @@ struct Lane {
   RequestLog log;
   Deadlines deadlines;
   LoopCounters counters;
+  std::uint64_t next_name = 0;  // 0: the connection's numbers will do
+  std::uint64_t name_step = 1;
 
   const std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(read_bytes_max);
   Bytes output;               // empty between turns

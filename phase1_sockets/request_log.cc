@@ -43,7 +43,7 @@ class RequestLog::Pen {
     return text(quoted_);
   }
   Pen& id(const Speaker& who, std::uint64_t number_of_request, const Origin& origin) {
-    if (origin.client.empty()) [[likely]] {
+    if (origin.client.empty() && origin.sequence == 0) [[likely]] {
       return text(who.transport).number(who.connection).text(".").number(number_of_request);
     }
     quoted_.clear();

@@ -3,7 +3,8 @@
 //   event=request op=c7.12 from=127.0.0.1:4711 transport=tcp verb=put key=a bytes=64
 //   event=answer op=c7.12 to=127.0.0.1:4711 transport=tcp verb=put result=ok us=3
 //
-// `op` is the client's ID; a request without one is numbered by its connection. What a client
+// `op` is the client's ID; a request without one is named by the lane, or numbered by its
+// connection. What a client
 // sent appears as key alone, quoted where needed; values and malformed bytes never do.
 #pragma once
 

@@ -49,7 +49,7 @@ class Session {
   /// Reads what `bytes` adds to the conversation. Calls, for each request in its order,
   ///   owner.expect(keys)                     of several requests that came together, before them
   ///   owner.may_go_on() -> bool              before it is read; false pauses
-  ///   owner.submit(number, const Command&)   then answer(number, …) follows, at once or later
+  ///   owner.submit(number, Command&)         then answer(number, …) follows, at once or later
   ///   owner.malformed(bytes)                 it is answered already, with ERROR
   /// `scratch` may be shared by all sessions of a thread. Answers go to the end of `out`.
   template <typename Owner>

@@ -152,6 +152,7 @@ void UdpServer::serve(ByteView datagram, const Address& from) {
 }
 
 void UdpServer::submit(const Address& from, bool legacy) {
+  lane_.name(lane_.request.command);
   const Command& command = lane_.request.command;
   lane_.counters.count(command.verb);
   ++last_number_;

@@ -125,8 +125,8 @@ Coordinator::Entry& Coordinator::open_entry(Instant now, std::uint64_t ticket,
   entry.transaction.asker = operation.asker;
   entry.transaction.parts = std::move(plan.parts);
   entry.transaction.outcome = plan.outcome;
+  entry.transaction.origin = operation.command.origin;
   if (!operation.command.origin.client.empty()) {
-    entry.transaction.origin = operation.command.origin;
     entry.transaction.fingerprint = fingerprint_of(operation.command);
   }
   ++undecided_;

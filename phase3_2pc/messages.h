@@ -94,7 +94,7 @@ struct Transaction {
   Age age;
   Asker asker;
   std::vector<Part> parts;  // by key, each key once
-  Origin origin;            // nobody's: no outcome is kept
+  Origin origin;            // without a client: no outcome is kept
   std::uint32_t fingerprint = 0;
   Status outcome = Status::ok;
 

@@ -29,9 +29,9 @@ inline void add_txn(wire::LogFields& fields, const TxnId& txn) {
 }
 
 inline void add_op(wire::LogFields& fields, const Origin& origin) {
-  if (!origin.client.empty()) {
-    Bytes op;
-    wire::append_origin(op, origin);
+  Bytes op;
+  wire::append_origin(op, origin);
+  if (!op.empty()) {
     fields.add("op", op);
   }
 }

@@ -81,7 +81,7 @@ constexpr std::string_view name_of(Status status) {
 /// is no such number is an operation without siblings: `client` is the whole ID, `sequence` 0.
 struct Origin {
   std::string client;  // empty: the client gave no ID; each arrival is an operation of its own
-  std::uint64_t sequence = 0;
+  std::uint64_t sequence = 0;           // without a client: a name for the logs alone, or 0
   std::uint64_t first_outstanding = 0;  // replies below it were received; 0: not said
 
   bool operator==(const Origin&) const = default;

@@ -374,6 +374,25 @@ BOOST_AUTO_TEST_CASE(requests_and_answers_are_logged_with_the_clients_id_and_add
   BOOST_TEST(log.find("hello") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_request_without_an_id_is_named_for_other_nodes_logs_where_that_is_asked) {
+  FrontDoorOptions options = on_free_ports();
+  options.names_from = 7'000'000;
+  DoorWorld world{options};
+  {
+    TcpTalk client{world.door->tcp()};
+    BOOST_TEST(client.ask("PUT k v\n") == "OK\n");
+    BOOST_TEST(client.ask("@c7.12 GET k\n") == "@c7.12 VALUE v\n");
+    BOOST_TEST(client.ask("GET k\n") == "VALUE v\n");
+    client.send("EXIT\n");
+    client.receive_until_closed();
+  }
+  const std::string log = world.stop_and_read_log();
+  for (const char* text : {"event=request op=.7000000 from=", "event=answer op=.7000000 to=",
+                           "event=request op=c7.12 from=", "event=request op=.7000001 from="}) {
+    BOOST_TEST(log.find(text) != std::string::npos, "no " << text << " in\n" << log);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(malformed_bytes_are_counted_in_the_log_and_never_shown) {
   DoorWorld world;
   TcpTalk client{world.door->tcp()};
