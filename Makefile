@@ -215,10 +215,13 @@ demo: ## installs what is missing, builds, runs every phase with its clients, co
 compare: $(BUILD)/bin/quintet ## the comparison over whatever logs/ holds
 	@$< compare logs --html logs/report.html
 
-chaos: ## real processes killed, paused and parted for long, each run judged; SECONDS=60 SEED=1
+chaos: ## real processes killed, paused, parted, their power cut, each run judged; SECONDS=60 SEED=1
 	@tools/setup.sh build
+	@[ "$$(id -u)" -ne 0 ] || tools/setup.sh chaos
 	@$(MAKE) $(call of_phase,$(DEMO_PROGRAMS))
-	@tests/e2e/chaos_test.sh $(or $(SECONDS),60) $(or $(SEED),1)
+	@for run in chaos_test network_chaos; do \
+	  bash tests/e2e/$$run.sh $(or $(SECONDS),60) $(or $(SEED),1); \
+	done | tee build/chaos.log; ! grep -q '^not ok' build/chaos.log
 
 unit_test: tests ## the Boost.Test program alone
 	@$(BUILD)/bin/tests

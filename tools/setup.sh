@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: setup.sh SET… with the sets build, test, bench,
-# bench_rpc, lint, fuzz. Says what it installs; does nothing when all are there.
+# bench_rpc, chaos, lint, fuzz. Says what it installs; does nothing when all are there.
 set -eu
 
 packages_of() {
@@ -15,10 +15,11 @@ packages_of() {
       echo "libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc libthrift-dev thrift-compiler"
       echo "libcapnp-dev capnproto"
       ;;
+    chaos) echo "iptables iproute2 e2fsprogs" ;;
     lint) echo "clang clang-format clang-tidy shellcheck" ;;
     fuzz) echo "clang libclang-rt-dev" ;;
     *)
-      echo "setup: '$1' is not a set: take build, test, bench, bench_rpc, lint or fuzz" >&2
+      echo "setup: '$1' is not a set: take build, test, bench, bench_rpc, chaos, lint or fuzz" >&2
       exit 2
       ;;
   esac
