@@ -80,7 +80,7 @@ TEST_SOURCES := $(sort tests/main.cc $(shell find tests -name '*_test.cc' -o -na
 # Under TSan only what has threads: the rest has nothing to race with, and is many times slower so.
 ifeq ($(MODE),tsan)
 TEST_SOURCES := $(filter tests/main.cc tests/common/client/% tests/common/host/% tests/phase1_sockets/% \
-  tests/common/kv/sharded_store_test.cc tests/phase2_rpc/% tests/tools/bench_command_test.cc \
+  tests/common/kv/sharded_store_test.cc tests/phase2_rpc/% tests/phase4_paxos/role_threads_test.cc tests/tools/bench_command_test.cc \
   tests/tools/fault_proxy_test.cc tests/tools/load_%_test.cc,$(TEST_SOURCES)) \
   $(foreach s,$(TEST_SOURCES),$(if $(filter test_%,$(notdir $s)),$s))
 TEST_SOURCES := $(sort $(TEST_SOURCES))

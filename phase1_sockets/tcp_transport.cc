@@ -15,15 +15,12 @@
 namespace kv::sockets {
 
 using client::CallResult;
+using client::not_sent;
 using client::Outcome;
 
 namespace {
 
 constexpr std::size_t receive_bytes = std::size_t{64} * 1024;
-
-CallResult not_sent(std::string why) {
-  return {.outcome = Outcome::not_sent, .reply = {}, .why = std::move(why)};
-}
 
 }  // namespace
 

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t input_stride = 64 * 1024 + 64;
 constexpr std::size_t output_bytes_max = 1024 * 1024;  // sent before more is gathered
 
-void append_number(std::string& text, unsigned number) {
+void append_decimal(std::string& text, unsigned number) {
   char digits[12];
   text.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
 }
@@ -32,16 +32,16 @@ void append_address(std::string& text, const sockaddr_in6& address) {
     std::memcpy(&v4, &address, sizeof v4);
     const std::uint32_t host = ntohl(v4.sin_addr.s_addr);
     for (const int shift : {24, 16, 8, 0}) {
-      append_number(text, host >> shift & 0xff);
+      append_decimal(text, host >> shift & 0xff);
       text += shift > 0 ? '.' : ':';
     }
-    return append_number(text, ntohs(v4.sin_port));
+    return append_decimal(text, ntohs(v4.sin_port));
   }
   char digits[INET6_ADDRSTRLEN];
   text += '[';
   text += ::inet_ntop(AF_INET6, &address.sin6_addr, digits, sizeof digits);
   text += "]:";
-  append_number(text, ntohs(address.sin6_port));
+  append_decimal(text, ntohs(address.sin6_port));
 }
 
 ByteView without_line_end(ByteView datagram) {

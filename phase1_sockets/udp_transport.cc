@@ -15,6 +15,7 @@
 namespace kv::sockets {
 
 using client::CallResult;
+using client::not_sent;
 using client::Outcome;
 
 namespace {
@@ -22,10 +23,6 @@ namespace {
 constexpr Duration interval_min = std::chrono::milliseconds{1};
 constexpr std::size_t datagram_room = 65'536;  // more than any has: none is cut
 constexpr int stale_datagrams_max = 1000;
-
-CallResult not_sent(std::string why) {
-  return {.outcome = Outcome::not_sent, .reply = {}, .why = std::move(why)};
-}
 
 }  // namespace
 

@@ -11,7 +11,6 @@
 namespace kv::two_phase {
 namespace {
 
-constexpr std::string_view role = "coordinator";
 constexpr unsigned pause_doublings_max = 4;
 
 /// What is sent again comes at the first, second, fourth, eighth … time and then at every 16th.
@@ -94,10 +93,11 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     return answer(ticket, {Status::unavailable, {}, "replica " + silent + " does not answer"}, out);
   }
   Entry& entry = open_entry(now, ticket, plan);
-  note(out, options_.note_level, Level::debug, role, "begin", [&](wire::LogFields& fields) {
-    add_op(fields, entry.transaction.origin);
-    add_txn(fields, entry.transaction.id);
-  });
+  note(out, options_.note_level, Level::debug, coordinator_role, "begin",
+       [&](wire::LogFields& fields) {
+         add_op(fields, entry.transaction.origin);
+         add_txn(fields, entry.transaction.id);
+       });
   if (presumes_commit()) {
     outbox_.record(RecordKind::collecting, entry.transaction.id);
     outbox_.hold_prepares();
@@ -174,11 +174,12 @@ void Coordinator::decide_commit(Entry& entry, Effects& out) {
   outbox_.record(RecordKind::decided, entry.transaction);
   participant_.apply_own(entry.ticket, entry.transaction);
   flushed_.push_back({last_flush_, entry.transaction.id.sequence});
-  note(out, options_.note_level, Level::debug, role, "decide", [&](wire::LogFields& fields) {
-    add_op(fields, entry.transaction.origin);
-    add_txn(fields, entry.transaction.id);
-    fields.add("decision", "commit");
-  });
+  note(out, options_.note_level, Level::debug, coordinator_role, "decide",
+       [&](wire::LogFields& fields) {
+         add_op(fields, entry.transaction.origin);
+         add_txn(fields, entry.transaction.id);
+         fields.add("decision", "commit");
+       });
 }
 
 void Coordinator::on_durable(Instant now, const Durable& durable, Effects& out) {
@@ -229,11 +230,12 @@ void Coordinator::abort(Instant now, Entry& entry, Effects& out) {
   const TxnId txn = entry.transaction.id;
   --undecided_;
   leave_round(entry);
-  note(out, options_.note_level, Level::debug, role, "decide", [&](wire::LogFields& fields) {
-    add_op(fields, entry.transaction.origin);
-    add_txn(fields, txn);
-    fields.add("decision", "abort");
-  });
+  note(out, options_.note_level, Level::debug, coordinator_role, "decide",
+       [&](wire::LogFields& fields) {
+         add_op(fields, entry.transaction.origin);
+         add_txn(fields, txn);
+         fields.add("decision", "abort");
+       });
   if (options_.witness != nullptr) {
     options_.witness->decided(self_, txn, false);
   }

@@ -11,6 +11,9 @@
 
 namespace kv::two_phase {
 
+inline constexpr std::string_view coordinator_role = "coordinator";
+inline constexpr std::string_view participant_role = "participant";
+
 /// `add_fields(LogFields&)` adds what is particular.
 template <typename AddFields>
 void note(Effects& out, Level wanted, Level level, std::string_view role, std::string_view event,

@@ -8,7 +8,6 @@
 namespace kv::two_phase {
 namespace {
 
-constexpr std::string_view role = "participant";
 constexpr unsigned asks_before_doubt = 1;
 
 bool presumes_commit(const TwoPhaseOptions& options) {
@@ -66,10 +65,11 @@ void Participant::on_prepare(Instant now, Transaction&& transaction, Effects& ou
 void Participant::promise(Instant now, Held& held, Effects& out) {
   const TxnId txn = held.transaction.id;
   if (has_diverged(held.transaction)) {
-    note(out, options_.note_level, Level::error, role, "divergence", [&](wire::LogFields& fields) {
-      add_txn(fields, txn);
-      fields.add("key", held.claim.keys.front());
-    });
+    note(out, options_.note_level, Level::error, participant_role, "divergence",
+         [&](wire::LogFields& fields) {
+           add_txn(fields, txn);
+           fields.add("key", held.claim.keys.front());
+         });
     vote(txn, Ballot::diverged);
     return drop(now, txn, out);
   }
@@ -82,10 +82,11 @@ void Participant::promise(Instant now, Held& held, Effects& out) {
   outbox_.record(RecordKind::prepared, held.transaction);
   vote(txn, Ballot::yes);
   plan_ask(now, held);
-  note(out, options_.note_level, Level::debug, role, "prepare", [&](wire::LogFields& fields) {
-    add_op(fields, held.transaction.origin);
-    add_txn(fields, txn);
-  });
+  note(out, options_.note_level, Level::debug, participant_role, "prepare",
+       [&](wire::LogFields& fields) {
+         add_op(fields, held.transaction.origin);
+         add_txn(fields, txn);
+       });
 }
 
 bool Participant::has_diverged(const Transaction& transaction) const {
@@ -159,7 +160,7 @@ void Participant::decide(Instant now, Held& held, bool commit, Effects& out) {
   tell_decided(txn, commit);
   forwards_.on_outcome(held.transaction.asker, commit, held.transaction.outcome, out);
   const bool was_doubted = held.asked > asks_before_doubt;
-  note(out, options_.note_level, was_doubted ? Level::info : Level::debug, role,
+  note(out, options_.note_level, was_doubted ? Level::info : Level::debug, participant_role,
        commit ? "commit" : "abort", [&](wire::LogFields& fields) {
          add_op(fields, held.transaction.origin);
          add_txn(fields, txn);
@@ -312,12 +313,13 @@ void Participant::ask(Instant now, Held& held, Effects& out) {
   if (asked % 8 != asks_before_doubt) {
     return;
   }
-  note(out, options_.note_level, Level::warn, role, "in_doubt", [&](wire::LogFields& fields) {
-    add_op(fields, held.transaction.origin);
-    add_txn(fields, txn);
-    fields.add("key", held.claim.keys.front());
-    fields.add("age_us", (now - held.since).count());
-  });
+  note(out, options_.note_level, Level::warn, participant_role, "in_doubt",
+       [&](wire::LogFields& fields) {
+         add_op(fields, held.transaction.origin);
+         add_txn(fields, txn);
+         fields.add("key", held.claim.keys.front());
+         fields.add("age_us", (now - held.since).count());
+       });
 }
 
 // --- this node's coordinator ---------------------------------------------------------------------

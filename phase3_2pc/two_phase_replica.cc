@@ -10,8 +10,6 @@
 namespace kv::two_phase {
 namespace {
 
-constexpr std::string_view coordinator_role = "coordinator";
-constexpr std::string_view participant_role = "participant";
 constexpr std::size_t early_requests_max = 1024;
 constexpr std::size_t piece_body_bytes_max = snapshot_piece_bytes_max - 16;
 

@@ -13,7 +13,7 @@ constexpr std::uint64_t steps_max = 12;  // of all roles, at a stretch
 constexpr Duration late_max = std::chrono::microseconds{300};
 
 template <typename T>
-void append(std::vector<T>& to, std::vector<T>& from) {
+void move_to_end(std::vector<T>& to, std::vector<T>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
@@ -58,10 +58,10 @@ void LateRoles::collect(Instant now, Effects& out) {
   }
   for (Life& life : lives_) {
     if (random_.below(2) == 0) {
-      append(out.records, life.said.records);
-      append(out.sends, life.said.sends);
-      append(out.answers, life.said.answers);
-      append(out.notes, life.said.notes);
+      move_to_end(out.records, life.said.records);
+      move_to_end(out.sends, life.said.sends);
+      move_to_end(out.answers, life.said.answers);
+      move_to_end(out.notes, life.said.notes);
       life.said.clear();
     }
   }

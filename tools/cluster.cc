@@ -14,10 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string text_of(NodeId node) {
-  return "node " + std::to_string(node.value);
-}
-
 /// Who belongs to the cluster, if that ever changed: `founders 3`, then `1 founder`, `4 joined` ….
 std::string members_file(const Plan& plan) {
   return plan.dir + "/members";

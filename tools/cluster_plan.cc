@@ -54,6 +54,10 @@ bool all_free(const Plan& plan) {
 
 }  // namespace
 
+std::string text_of(NodeId node) {
+  return "node " + std::to_string(node.value);
+}
+
 std::string log_file(const Plan& plan, NodeId node) {
   return plan.dir + "/logs/server-" + name_of(node) + ".log";
 }

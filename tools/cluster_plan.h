@@ -54,6 +54,8 @@ constexpr std::uint16_t port_of(const Plan& plan, Door door, NodeId node) {
 }
 
 std::string log_file(const Plan& plan, NodeId node);
+/// As people are told of it: "node 3".
+std::string text_of(NodeId node);
 std::string error_file(const Plan& plan, NodeId node);
 std::string data_folder(const Plan& plan, NodeId node);
 

@@ -10,11 +10,6 @@ namespace {
 
 constexpr std::size_t events_max = 256;
 constexpr Nanoseconds tick = std::chrono::milliseconds{10};
-constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
-
-double seconds_between(Moment begin, Moment end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
 
 }  // namespace
 

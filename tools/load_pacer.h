@@ -9,6 +9,10 @@ namespace kv::load {
 
 using Clock = std::chrono::steady_clock;
 using Moment = Clock::time_point;
+
+inline double seconds_between(Moment begin, Moment end) {
+  return std::chrono::duration<double>(end - begin).count();
+}
 using Nanoseconds = std::chrono::nanoseconds;
 
 class Pacer {

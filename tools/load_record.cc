@@ -19,8 +19,7 @@ namespace {
 constexpr Nanoseconds record_tick = std::chrono::milliseconds{5};
 constexpr Nanoseconds pause_step = std::chrono::milliseconds{10};
 constexpr std::uint32_t pause_steps_max = 10;
-constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
-constexpr std::size_t receive_bytes = 64 * 1024;
+constexpr std::size_t record_receive_bytes = 64 * 1024;
 constexpr std::size_t history_piece_bytes = 256 * 1024;
 constexpr std::uint32_t no_client = UINT32_MAX;
 
@@ -308,7 +307,7 @@ void RecordLoad::on_ready(Client& client, std::uint32_t events) {
 }
 
 void RecordLoad::receive(Client& client) {
-  char buffer[receive_bytes];
+  char buffer[record_receive_bytes];
   while (client.socket.open()) {
     const ssize_t got = ::recv(client.socket.number(), buffer, sizeof buffer, 0);
     const Moment now = Clock::now();  // not before it came: a history's intervals must not shrink

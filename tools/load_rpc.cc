@@ -22,10 +22,6 @@ void set_key(std::string& key, std::uint64_t number) {
   }
 }
 
-double seconds_between(Moment begin, Moment end) {
-  return std::chrono::duration<double>(end - begin).count();
-}
-
 }  // namespace
 
 RpcLoad::RpcLoad(const Plan& plan)

@@ -13,10 +13,14 @@
 
 #include "common/core/time.h"
 #include "tools/load_outcome.h"
+#include "tools/load_pacer.h"
 #include "tools/load_target.h"
 #include "tools/load_workload.h"
 
 namespace kv::load {
+
+/// How often a run says how it stands.
+inline constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
 
 struct Plan {
   Target target;

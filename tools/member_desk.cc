@@ -24,10 +24,6 @@ std::string_view name_of(MemberVerb verb) {
   return names[static_cast<std::size_t>(verb)];
 }
 
-std::string text_of(NodeId node) {
-  return "node " + std::to_string(node.value);
-}
-
 /// What the servers were given for `flag`; empty: nothing.
 std::string flag_of(const Plan& plan, const std::string& flag) {
   std::string found;

@@ -40,11 +40,11 @@ std::uint32_t proposer_of(std::string_view ballot) {
 }
 
 std::string marker_columns(const Step& step, std::uint32_t nodes) {
-  std::string columns = step.node == 0 ? "  o " : "    ";
+  std::string marks = step.node == 0 ? "  o " : "    ";
   for (std::uint32_t node = 1; node <= nodes; ++node) {
-    columns += node == step.node ? " o" : node == step.from ? " ." : "  ";
+    marks += node == step.node ? " o" : node == step.from ? " ." : "  ";
   }
-  return columns;
+  return marks;
 }
 
 }  // namespace

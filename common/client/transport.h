@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/core/level.h"
 #include "common/core/time.h"
@@ -28,6 +29,10 @@ struct CallResult {
 
   bool operator==(const CallResult&) const = default;
 };
+
+inline CallResult not_sent(std::string why) {
+  return {.outcome = Outcome::not_sent, .reply = {}, .why = std::move(why)};
+}
 
 /// Where a client's log lines go. `fields` are in logfmt; whoever writes them adds the time.
 class EventSink {

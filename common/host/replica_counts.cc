@@ -26,7 +26,7 @@ std::uint64_t ReplicaCounts::activity() const {
 }
 
 std::string totals_line(const ReplicaCounts& counts, std::uint64_t syncs) {
-  using Peer = ReplicaCounts::Peer;
+  using OfPeer = ReplicaCounts::Peer;
   wire::LogFields line;
   line.add("event", "totals").add("requests", counts.requests.read());
   line.add("answers", counts.answered());
@@ -36,10 +36,10 @@ std::string totals_line(const ReplicaCounts& counts, std::uint64_t syncs) {
     }
   }
   line.add("refused", counts.refused.load(std::memory_order_relaxed));
-  line.add("messages_sent", counts.sum(&Peer::messages_sent));
-  line.add("messages_received", counts.sum(&Peer::messages_received));
-  line.add("bytes_sent", counts.sum(&Peer::bytes_sent));
-  line.add("bytes_received", counts.sum(&Peer::bytes_received));
+  line.add("messages_sent", counts.sum(&OfPeer::messages_sent));
+  line.add("messages_received", counts.sum(&OfPeer::messages_received));
+  line.add("bytes_sent", counts.sum(&OfPeer::bytes_sent));
+  line.add("bytes_received", counts.sum(&OfPeer::bytes_received));
   line.add("records", counts.records.read()).add("record_bytes", counts.record_bytes.read());
   line.add("syncs", syncs).add("snapshots", counts.snapshots.read());
   return line.text();

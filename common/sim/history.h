@@ -39,6 +39,11 @@ struct Operation {
   bool operator==(const Operation&) const = default;
 };
 
+/// Whether it may take effect at any later time, or never.
+inline bool is_unknown(const Operation& operation) {
+  return operation.result == Status::unknown || operation.returned == never_returned;
+}
+
 /// Appends `operation` as one line, its LF included.
 void append_json(Bytes& out, const Operation& operation);
 

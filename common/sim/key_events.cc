@@ -8,10 +8,6 @@
 namespace kv::sim {
 namespace {
 
-bool is_unknown(const Operation& operation) {
-  return operation.result == Status::unknown || operation.returned == never_returned;
-}
-
 class Builder {
  public:
   explicit Builder(const std::vector<Operation>& operations) : operations_(operations) {

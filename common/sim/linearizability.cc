@@ -15,10 +15,6 @@
 namespace kv::sim {
 namespace {
 
-bool is_unknown(const Operation& operation) {
-  return operation.result == Status::unknown || operation.returned == never_returned;
-}
-
 bool changes_nothing(const Operation& operation) {
   return operation.verb == Verb::get || operation.result == Status::not_found ||
          operation.result == Status::conflict;
