@@ -269,9 +269,10 @@ void Participant::on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects
   if (found != held_.end()) {
     drop(now, txn, out);
   }
-  outbox_.record(RecordKind::refused, txn);  // on disk before anybody may rely on it
+  // On disk before anybody may rely on it. Not a decision yet: a crash before that forgets it, and
+  // nobody has heard of it then. Whoever hears of it tells the witness.
+  outbox_.record(RecordKind::refused, txn);
   bury(txn, false);
-  tell_decided(txn, false);
   vote(txn, Ballot::refused);
   outbox_.decide(from, {txn, false});
 }
