@@ -75,6 +75,7 @@ ours_on() {
     flags=()
     [ "$phase" = 2 ] || flags=(--node "$i" --data "$dir/$i"
       --peers "$(address_list '' '' $((base + 200)))")
+    [ "$phase" != 4 ] || flags+=(--colocate)  # all roles on one thread, as the others have it
     start_unpinned "$dir/$i.out" "$bin/phase${phase}_server" --tcp $((base + i)) --udp off \
       --rpc $((base + 200 + i)) --http $((base + 500 + i)) --log "$dir/$i.log" --log-level warn \
       "${flags[@]}" "$@"
