@@ -54,7 +54,8 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_plain_and_reads_as_the_parser_reads_it) 
 }
 
 BOOST_AUTO_TEST_CASE(the_loads_own_fields_are_read_too) {
-  const auto line = read_plain(replaced("ok\"}", R"(ok","id":"c.1","wall_ns":-5})"));
+  const std::string text = replaced("ok\"}", R"(ok","id":"c.1","wall_ns":-5})");
+  const auto line = read_plain(text);  // a view of it
   BOOST_TEST_REQUIRE(line.has_value());
   BOOST_TEST(line->id == "c.1");
   BOOST_TEST(line->wall_ns.value() == -5);
