@@ -67,7 +67,8 @@ std::string MemberDesk::refusal(const std::string& verb, const std::string& who,
     return verb + ": '" + who + "' is no node: say 1 to " + std::to_string(replicas_max);
   }
   if (!may_change_members(cluster_.plan().phase)) {
-    return verb + ": the replicas of this phase are those that it began with; those of phase 5 can change";
+    return verb +
+           ": the replicas of this phase are those that it began with; those of phase 5 can change";
   }
   if (change_) {
     return "another change is under way: " + std::string{name_of(change_->what.verb)} + " " +
