@@ -42,19 +42,12 @@ draw_scenario() {
 
 # start_cluster PHASE DIR: leaves the replicas' TCP addresses in $targets.
 start_cluster() {
-  local fifo="$scratch/cluster.$1" line
+  local fifo="$scratch/cluster.$1"
   mkfifo "$fifo"
   "$quintet" cluster --phase "$1" --dir "$2" --base-port 0 --seed "$seed" >"$fifo" \
     2>"$2.err" </dev/null &
   cluster_pid=$!
-  exec 8<"$fifo"
-  targets=
-  while IFS= read -r -t "$patience_s" line <&8; do
-    [ "$line" != ready ] || return 0
-    line=${line##* tcp=}
-    targets+=${targets:+,}${line%% *}
-  done
-  return 1
+  cluster_ready "$fifo"
 }
 
 number() { sed -n "s/.*\"$1\": \([0-9]*\).*/\1/p" "$dir.json"; }

@@ -41,6 +41,20 @@ sentence() {
   fi
 }
 
+# cluster_ready FIFO: waits until the `quintet cluster` that prints there says ready; leaves its
+# replicas' TCP addresses in $targets.
+cluster_ready() {
+  local line
+  exec 8<"$1"
+  targets=
+  while IFS= read -r -t "$patience_s" line <&8; do
+    [ "$line" != ready ] || return 0
+    line=${line##* tcp=}
+    targets+=${targets:+,}${line%% *}
+  done
+  return 1
+}
+
 # is ONE OTHER; equals ONE OTHER, for texts of several lines: for sentence, they say what differs.
 is() { [ "$1" = "$2" ] || { echo "$1 is not $2"; false; }; }
 equals() { [ "$1" = "$2" ] || { printf 'got:\n%s\nnot:\n%s\n' "$1" "$2"; false; }; }

@@ -8,20 +8,13 @@ seconds=12
 
 # start_cluster PHASE DIR: leaves the founders' TCP addresses in $targets.
 start_cluster() {
-  local fifo="$scratch/cluster.$1" line
+  local fifo="$scratch/cluster.$1"
   rm -f "$fifo"
   mkfifo "$fifo"
   "$quintet" cluster --phase "$1" --replicas 3 --dir "$2" --base-port 0 >"$fifo" 2>"$2.err" \
     </dev/null &
   cluster_pid=$!
-  exec 8<"$fifo"
-  targets=
-  while IFS= read -r -t "$patience_s" line <&8; do
-    [ "$line" != ready ] || return 0
-    line=${line##* tcp=}
-    targets+=${targets:+,}${line%% *}
-  done
-  return 1
+  cluster_ready "$fifo"
 }
 
 ctl() {

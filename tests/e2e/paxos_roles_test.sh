@@ -12,19 +12,12 @@ wait_max_us=2000000  # of a client's operation, while a majority of acceptors is
 
 # start_cluster: leaves the replicas' TCP addresses in $targets.
 start_cluster() {
-  local fifo="$scratch/cluster" line
+  local fifo="$scratch/cluster"
   mkfifo "$fifo"
   "$quintet" cluster --phase 4 --dir "$dir" --base-port 0 --seed "$seed" --fail all=2s:500ms \
     >"$fifo" 2>"$dir.err" </dev/null &
   cluster_pid=$!
-  exec 8<"$fifo"
-  targets=
-  while IFS= read -r -t "$patience_s" line <&8; do
-    [ "$line" != ready ] || return 0
-    line=${line##* tcp=}
-    targets+=${targets:+,}${line%% *}
-  done
-  return 1
+  cluster_ready "$fifo"
 }
 
 # One process after the other is killed, and comes back before the next one.

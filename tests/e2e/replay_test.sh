@@ -8,18 +8,12 @@ roles=('' '' '' participant acceptor raft)
 
 # start_cluster PHASE DIR: leaves the replicas' TCP addresses in $targets.
 start_cluster() {
-  local fifo="$scratch/cluster.$1" line
+  local fifo="$scratch/cluster.$1"
   mkfifo "$fifo"
   "$quintet" cluster --phase "$1" --replicas 3 --dir "$2" --base-port 0 --record "$2/recorded" \
     --fail "${roles[$1]}=400ms:100ms" --log-level debug >"$fifo" 2>"$2.err" </dev/null &
   cluster_pid=$!
-  exec 8<"$fifo"
-  targets=
-  while IFS= read -r -t "$patience_s" line <&8; do
-    [ "$line" != ready ] || return 0
-    line=${line##* tcp=}
-    targets+=${targets:+,}${line%% *}
-  done
+  cluster_ready "$fifo" && return
   sed 's/^/# /' "$2.err"
   return 1
 }
