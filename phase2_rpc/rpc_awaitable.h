@@ -16,6 +16,7 @@
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -23,17 +24,21 @@
 
 namespace kv::rpc {
 
-/// The coroutine goes on where it ran before, on its own executor.
+/// The coroutine goes on where it ran before, on its own executor, whose loop does not end before.
 inline boost::asio::awaitable<CallResult> call_async(
     RpcClient& client, Request request, Duration patience = RpcClient::patience_default) {
   auto initiate = [&client, patience](auto handler, Request asked) {
     using Handler = decltype(handler);
     auto kept = std::make_shared<Handler>(std::move(handler));
-    auto resume = [kept](CallResult&& result) {
-      auto executor = boost::asio::get_associated_executor(*kept);
-      boost::asio::post(executor,
+    // post() still touches the loop after the coroutine can run there, to its end and to the end of
+    // the loop itself: let go of the loop only after it.
+    auto work = boost::asio::make_work_guard(boost::asio::get_associated_executor(*kept));
+    auto resume = [kept, work](CallResult&& result) mutable {
+      boost::asio::post(work.get_executor(),
                         [kept, told = std::move(result)]() mutable { (*kept)(std::move(told)); });
+      work.reset();
     };
+    work.reset();
     client.call(std::move(asked), patience, std::move(resume));
   };
   return boost::asio::async_initiate<decltype(boost::asio::use_awaitable), void(CallResult)>(
