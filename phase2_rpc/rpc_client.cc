@@ -409,7 +409,7 @@ void RpcClient::Impl::give_up_all() {
 // --- the public side -----------------------------------------------------------------------------
 
 RpcClient::RpcClient(const Options& options, Notice notice)
-    : loop_(options.loop ? options.loop : std::make_shared<RpcLoop>(options.drive)),
+    : loop_(options.loop ? options.loop : std::make_shared<RpcLoop>(options.drive, options.spin)),
       impl_(std::make_shared<Impl>(options, *loop_, std::move(notice))) {
   impl_->options.loop.reset();  // or the loop's own operations would keep it
 }

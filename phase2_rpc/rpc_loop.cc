@@ -6,24 +6,27 @@
 #include <boost/asio/io_context.hpp>
 
 #include "common/core/check.h"
+#include "phase2_rpc/spin.h"
 
 namespace kv::rpc {
 
 struct RpcLoop::Impl {
-  explicit Impl(Drive its_drive) : drive(its_drive), io(1), work(boost::asio::make_work_guard(io)) {
+  Impl(Drive its_drive, Duration its_spin)
+      : drive(its_drive), spin(its_spin), io(1), work(boost::asio::make_work_guard(io)) {
     if (drive == Drive::own_thread) {
-      thread = std::thread{[this] { io.run(); }};
+      thread = std::thread{[this] { run_spinning(io, spin); }};
     }
   }
 
   const Drive drive;
+  const Duration spin;
   boost::asio::io_context io;
   // It goes on when there is nothing to do.
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
   std::thread thread;
 };
 
-RpcLoop::RpcLoop(Drive drive) : impl_(std::make_unique<Impl>(drive)) {}
+RpcLoop::RpcLoop(Drive drive, Duration spin) : impl_(std::make_unique<Impl>(drive, spin)) {}
 
 RpcLoop::~RpcLoop() {
   impl_->io.stop();
@@ -39,7 +42,7 @@ RpcLoop::Drive RpcLoop::drive() const {
 void RpcLoop::run_until(const std::function<bool()>& until) {
   check(impl_->drive == Drive::caller);
   while (!until()) {
-    impl_->io.run_one();
+    run_one_spinning(impl_->io, impl_->spin);
   }
 }
 

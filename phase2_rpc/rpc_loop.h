@@ -21,7 +21,8 @@ class RpcLoop {
     caller,      // only call_and_wait() and run_until(), from one thread at a time
   };
 
-  explicit RpcLoop(Drive drive);
+  /// `spin`: how long it looks for its next event before it sleeps; see spin.h.
+  explicit RpcLoop(Drive drive, Duration spin = Duration::zero());
   RpcLoop(const RpcLoop&) = delete;
   RpcLoop& operator=(const RpcLoop&) = delete;
   ~RpcLoop();

@@ -19,6 +19,7 @@
 #include "common/wire/logfmt.h"
 #include "phase2_rpc/cluster_secret.h"
 #include "phase2_rpc/server_connection.h"
+#include "phase2_rpc/spin.h"
 
 namespace kv::rpc {
 namespace {
@@ -130,10 +131,10 @@ std::string RpcServer::start() {
   impl_->accept();
   for (auto& lane : impl_->lanes) {
     impl_->tick(*lane);
-    lane->thread = std::thread{[&lane = *lane] {
+    lane->thread = std::thread{[&lane = *lane, spin = impl_->options.spin] {
       host::name_this_thread("rpc");
       lane.world.gate->i_am_the_loop();
-      lane.loop.run();
+      run_spinning(lane.loop, spin);
     }};
   }
   return {};

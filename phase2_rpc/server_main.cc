@@ -27,6 +27,7 @@ struct Settings {
   host::ServerFlags server;
   Security security;
   std::string handlers = "reading-thread";
+  Duration spin{};
   std::uint64_t queue_max = 100'000;
   std::uint64_t connections_max = 10'000;
   Duration drain_patience = std::chrono::seconds{5};
@@ -37,6 +38,9 @@ void declare(host::Flags& flags, Settings& settings) {
   add_security_flags(flags, settings.security);
   flags.add_choice("--handlers", settings.handlers, {"reading-thread", "pool"},
                    "where the store's methods run: at once, or on --threads threads of a pool");
+  flags.add("--spin", settings.spin,
+            "how long an RPC thread looks for its next call before it sleeps: quicker where cores "
+            "doze, at the price of processor time; 0s: not at all");
   flags.add("--queue-max", settings.queue_max, {.least = 1},
             "calls that may wait for the pool; more are refused");
   flags.add("--connections-max", settings.connections_max, {.least = 1},
@@ -74,6 +78,7 @@ struct RpcSide {
         pool(settings.server.threads, settings.queue_max),
         server({.listen = settings.server.rpc,
                 .threads = settings.server.threads,
+                .spin = settings.spin,
                 .connections_max = settings.connections_max,
                 .tls = settings.security.tls,
                 .insecure = settings.security.insecure},

@@ -32,7 +32,7 @@ RpcLoad::RpcLoad(const Plan& plan)
       run_("bench-" + std::to_string(std::random_device{}())),
       noise_(plan.mix.value_bytes + value_starts, ' '),
       random_(plan.mix.seed),
-      loop_(std::make_shared<rpc::RpcLoop>(rpc::RpcLoop::Drive::caller)) {
+      loop_(std::make_shared<rpc::RpcLoop>(rpc::RpcLoop::Drive::caller, plan.spin)) {
   for (char& byte : noise_) {
     byte = static_cast<char>('a' + random_.below(26));
   }

@@ -27,6 +27,7 @@ struct Plan {
   Mix mix;                     // its dialect and transport are the target's
   std::uint32_t clients = 50;  // sockets
   std::uint32_t depth = 1;     // requests a client sends at once, then awaits
+  Duration spin{};             // RPC: see phase2_rpc/spin.h
   double seconds = 5;
   std::uint64_t requests_max = UINT64_MAX;
   std::uint64_t rate = 0;                       // a second, over all clients; 0: closed loop

@@ -129,6 +129,25 @@ BOOST_AUTO_TEST_CASE(a_call_may_be_awaited_by_a_coroutine) {
   BOOST_TEST((heard == std::vector<std::string>{"one", "two", "three"}));
 }
 
+BOOST_AUTO_TEST_CASE(loops_that_spin_answer_end_calls_in_time_and_stop) {
+  RpcServer::Options spinning = on_free_port(2);
+  spinning.spin = 200us;
+  World world{spinning};
+  for (const auto drive : {RpcClient::Drive::own_thread, RpcClient::Drive::caller}) {
+    RpcClient::Options options = world.to_server();
+    options.drive = drive;
+    options.spin = 200us;
+    RpcClient client{options, ignore};
+    for (int i = 0; i < 100; ++i) {
+      BOOST_TEST(client.call_and_wait(echo, Text{"hello"}).answer.value().text == "hello");
+    }
+    const auto late = client.call_and_wait(hold, Text{}, {}, 20ms);
+    BOOST_TEST((late.result.code == Code::deadline_exceeded));
+  }
+  world.server->stop(0s);
+  BOOST_TEST(world.server->counts().connections == 0);
+}
+
 BOOST_AUTO_TEST_CASE(work_for_the_pool_is_answered_from_there) {
   World world{on_free_port(2)};
   RpcClient client{world.to_server(), ignore};
