@@ -14,12 +14,18 @@ namespace kv::sockets {
 static_assert(sizeof(Connection) <= 640);
 
 Connection::Connection(TcpShare& home, Descriptor socket, std::string peer, std::uint64_t id)
-    : home_(home), lane_(home.lane_), socket_(std::move(socket)), peer_(std::move(peer)), id_(id) {
+    : home_(home),
+      lane_(home.lane_),
+      socket_(std::move(socket)),
+      session_(home.limits_.output_bytes_max),
+      peer_(std::move(peer)),
+      id_(id) {
   constexpr short all = EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST;
   check(event_assign(&event_, lane_.loop->base(), socket_.number(), all, on_event, this) == 0);
 }
 
 Connection::~Connection() {
+  lane_.counters.answer_bytes_held.subtract(held_);
   if (socket_.open()) {
     event_del(&event_);
   }
@@ -180,10 +186,15 @@ void Connection::go_on() {
   if (state_ == Session::State::finished && unsent_.empty() && session_.quiet()) {
     return take_leave();
   }
-  const bool has_more = state_ == Session::State::paused || (hungry && readable_);
+  const bool full_no_more = state_ == Session::State::full && session_.quiet();
+  const bool has_more = state_ == Session::State::paused || full_no_more || (hungry && readable_);
   if (has_more && !backlogged()) {
     lane_.loop->again(*this);
   }
+  if (const std::size_t most = home_.limits_.output_bytes_max; unsent_.size() < most) {
+    session_.ask_again(most - unsent_.size(), *this);
+  }
+  publish_held();
   set_deadline();
 }
 
@@ -215,7 +226,8 @@ void Connection::discard_input() {
 // --- requests and answers ------------------------------------------------------------------------
 
 bool Connection::may_go_on() {
-  if (requests_left_ == 0 || output_->size() >= home_.limits_.output_bytes_max) {
+  const std::size_t held = output_->size() + session_.parked_bytes();
+  if (requests_left_ == 0 || held >= home_.limits_.output_bytes_max) {
     return false;
   }
   --requests_left_;
@@ -232,6 +244,20 @@ void Connection::submit(std::uint64_t number, Command& command) {
   lane_.service.gather(command, [this, number](const Reply& reply) { on_reply(number, reply); });
 }
 
+/// The answer of what is at the front has room whatever else is there: so all go on.
+void Connection::submit_again(std::uint64_t number, Command& command, Session::Place place) {
+  lane_.counters.reads_put_off.add();
+  if (place == Session::Place::front) {
+    lane_.service.gather(command, [this, number](const Reply& reply) {
+      on_late_reply(number, reply, Room::reserved);
+    });
+  } else {
+    lane_.service.gather(command, [this, number](const Reply& reply) {
+      on_late_reply(number, reply, room_for(reply));
+    });
+  }
+}
+
 void Connection::malformed(std::size_t bytes) {
   ++requests_done_;
   lane_.counters.malformed.add();
@@ -240,22 +266,48 @@ void Connection::malformed(std::size_t bytes) {
 
 /// On whatever thread the service answers.
 void Connection::on_reply(std::uint64_t number, const Reply& reply) {
-  if (!lane_.loop->is_here()) {
-    home_.late_.put({.connection = this, .number = number, .reply = reply});
-  } else if (output_ != nullptr) [[likely]] {
-    answer(number, reply, *output_);
-  } else {
-    answer_late(number, reply);
+  if (output_ != nullptr && lane_.loop->is_here()) [[likely]] {
+    return answer(number, reply, *output_);
   }
+  on_late_reply(number, reply, room_for(reply));
 }
 
-void Connection::answer_late(std::uint64_t number, const Reply& reply) {
-  answer(number, reply, unsent_);
-  if (socket_.open()) {
-    return lane_.loop->again(*this);
+void Connection::on_late_reply(std::uint64_t number, const Reply& reply, Room room) {
+  if (lane_.loop->is_here()) {
+    return answer_late(number, room == Room::none ? Reply{} : reply, room);
   }
-  unsent_.clear();  // nobody is left to read it
-  if (session_.unanswered() == 0) {
+  if (room == Room::none) {
+    return home_.late_.put({.connection = this, .number = number, .reply = {}, .room = room});
+  }
+  coming_.fetch_add(reply.value.size());
+  home_.late_.put({.connection = this, .number = number, .reply = reply, .room = room});
+}
+
+/// On whatever thread. May see bytes on their way twice, never too few.
+Connection::Room Connection::room_for(const Reply& reply) const {
+  return reply.value.size() <= TcpLimits::short_value_bytes ||
+                 coming_ + held_ < home_.limits_.output_bytes_max
+             ? Room::some
+             : Room::none;
+}
+
+void Connection::deliver(std::uint64_t number, const Reply& reply, Room room) {
+  const std::size_t bytes = reply.value.size();
+  answer_late(number, reply, room);
+  coming_.fetch_sub(bytes);  // they are held now
+}
+
+void Connection::answer_late(std::uint64_t number, const Reply& reply, Room room) {
+  if (room == Room::none || session_.overtakes(number)) {
+    session_.put_off(number);
+  } else {
+    answer(number, reply, unsent_);
+  }
+  if (!socket_.open()) {
+    unsent_.clear();  // nobody is left to read it
+  }
+  publish_held();
+  if (socket_.open() || session_.unanswered() == 0) {
     lane_.loop->again(*this);
   }
 }
@@ -303,7 +355,17 @@ void Connection::on_deadline(Wait wait) {
 // --- questions -----------------------------------------------------------------------------------
 
 bool Connection::backlogged() const {
-  return unsent_.size() >= home_.limits_.output_bytes_max;
+  return unsent_.size() + session_.parked_bytes() >= home_.limits_.output_bytes_max;
+}
+
+void Connection::publish_held() {
+  const std::size_t before = held_.load(std::memory_order_relaxed);
+  const std::size_t now = unsent_.size() + session_.parked_bytes();
+  if (now != before) [[unlikely]] {
+    held_ = now;
+    lane_.counters.answer_bytes_held.add(now);
+    lane_.counters.answer_bytes_held.subtract(before);
+  }
 }
 
 std::string_view Connection::ending() const {

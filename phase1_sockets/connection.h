@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -24,11 +25,15 @@
 namespace kv::sockets {
 
 struct TcpLimits {
-  /// Output that waits for a client before its requests are no longer read: one answer more, and
-  /// those of requests already waiting for a late service, may come on top.
+  /// Output that waits for a client before its requests are no longer read. Of the answers of a
+  /// late service, those that wait for their turn or are on their way count too: what has no room
+  /// is dropped when it comes, and asked again. On top may come one answer, of a late service two,
+  /// and the short ones of requests in flight.
   std::size_t output_bytes_max = 1024 * 1024;
   /// Requests of one connection before the others get their turn.
   std::size_t requests_per_turn = 512;
+  /// Values up to this always have room: to ask for them again would save nothing.
+  static constexpr std::size_t short_value_bytes = 1024;
 };
 
 class TcpShare;
@@ -53,8 +58,11 @@ class Connection final : private Again,
   /// Closes now, whatever is unsent or unanswered.
   void abandon();
 
-  /// A reply that did not come during its submit.
-  void answer_late(std::uint64_t number, const Reply& reply);
+  enum class Room : std::uint8_t { none, some, reserved };
+  /// A reply that did not come during its submit; without room it is an empty one.
+  void answer_late(std::uint64_t number, const Reply& reply, Room room);
+  /// The same, of one that came from another thread.
+  void deliver(std::uint64_t number, const Reply& reply, Room room);
 
   bool refused() const { return refused_; }
   std::size_t unanswered() const { return session_.unanswered(); }
@@ -64,6 +72,7 @@ class Connection final : private Again,
   void expect(std::span<const ByteView> keys) { lane_.service.expect(keys); }
   bool may_go_on();
   void submit(std::uint64_t number, Command& command);
+  void submit_again(std::uint64_t number, Command& command, Session::Place place);
   void malformed(std::size_t bytes);
 
   static void on_event(evutil_socket_t, short what, void* self);
@@ -81,6 +90,9 @@ class Connection final : private Again,
   void set_deadline();
   void wait_for(Wait wait, bool anew);
   void on_reply(std::uint64_t number, const Reply& reply);
+  void on_late_reply(std::uint64_t number, const Reply& reply, Room room);
+  Room room_for(const Reply& reply) const;
+  void publish_held();
   void answer(std::uint64_t number, const Reply& reply, Bytes& out);
   bool backlogged() const;
   std::string_view ending() const;
@@ -99,6 +111,9 @@ class Connection final : private Again,
   std::size_t requests_done_ = 0;  // in this turn
   Session::State state_ = Session::State::hungry;
   Wait wait_ = Wait::idle;
+  /// Bytes of values that other threads have left for this one, and of answers that it holds.
+  std::atomic<std::size_t> coming_{0};
+  std::atomic<std::size_t> held_{0};
   bool waits_ = false;
   bool readable_ = false;       // a read may find something
   bool fin_announced_ = false;  // read on until it is found

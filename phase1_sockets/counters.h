@@ -25,6 +25,8 @@ struct alignas(64) LoopCounters {  // a cache line that no other loop writes to
   Counter datagrams_in;
   Counter datagrams_out;
   Counter answers_unsendable;
+  Counter answer_bytes_held;  // now
+  Counter reads_put_off;
   std::array<Counter, wait_count> timeouts;
 
   void count(Verb verb) { requests[static_cast<std::size_t>(verb)].add(); }

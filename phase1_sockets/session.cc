@@ -111,7 +111,9 @@ void Session::answer_at_once(Bytes&& answer, Bytes& out) {
   if (quiet()) {
     out += answer;
   } else {
-    waiting_.push_back({.command = {}, .at = {}, .answer = std::move(answer), .answered = true});
+    parked_bytes_ += answer.size();
+    waiting_.push_back(
+        {.command = {}, .at = {}, .answer = std::move(answer), .state = Waiting::State::answered});
   }
   ++next_number_;
 }
@@ -169,7 +171,8 @@ void Session::park(const Command& command, Instant now) {
   Waiting& waiting = waiting_.emplace_back();
   waiting.command.verb = command.verb;
   waiting.command.origin = command.origin;
-  if (dialect_ == Dialect::legacy) {
+  waiting.may_be_put_off = command.verb == Verb::get;
+  if (dialect_ == Dialect::legacy || waiting.may_be_put_off) {
     waiting.command.key = command.key;
     waiting.command.value = command.value;
   }
@@ -184,18 +187,24 @@ void Session::park(const Command& command, Instant now) {
 void Session::answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out) {
   if (submitting_ != nullptr && number == next_number_) {
     Waiting& waiting = waiting_.emplace_back();
-    waiting.answered = true;
+    waiting.state = Waiting::State::answered;
     append_answer(waiting.answer, *submitting_, reply);
+    parked_bytes_ += waiting.answer.size();
     submitting_ = nullptr;
     ++next_number_;
     return;
   }
   const std::size_t place = place_of(number);
   Waiting& waiting = waiting_[place];
-  waiting.answered = true;
+  waiting.state = Waiting::State::answered;
   --unanswered_;
+  if (waiting.may_be_put_off) {
+    note_length(reply.value.size());
+  }
   if (place != waiting_begin_) {
-    return append_answer(waiting.answer, waiting.command, reply);
+    append_answer(waiting.answer, waiting.command, reply);
+    parked_bytes_ += waiting.answer.size();
+    return;
   }
   append_answer(out, waiting.command, reply);
   ++waiting_begin_;
@@ -203,8 +212,11 @@ void Session::answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& ou
 }
 
 void Session::release_answered(Bytes& out) {
-  while (!quiet() && waiting_[waiting_begin_].answered) {
-    out += waiting_[waiting_begin_].answer;
+  while (!quiet() && waiting_[waiting_begin_].state == Waiting::State::answered) {
+    Bytes& answer = waiting_[waiting_begin_].answer;
+    out += answer;
+    parked_bytes_ -= answer.size();
+    free_bytes(answer);
     ++waiting_begin_;
   }
   if (quiet()) {
@@ -215,6 +227,43 @@ void Session::release_answered(Bytes& out) {
                    waiting_.begin() + static_cast<std::ptrdiff_t>(waiting_begin_));
     waiting_begin_ = 0;
   }
+}
+
+/// One long answer counts for a while, since where one is there are others.
+void Session::note_length(std::size_t answer_bytes) {
+  constexpr std::size_t fade = 32;
+  longest_ = std::max(answer_bytes, longest_ - longest_ / fade);
+  in_flight_most_ = std::clamp(answer_bytes_wanted_ / std::max<std::size_t>(longest_, 1),
+                               in_flight_least, in_flight_max);
+}
+
+void Session::put_off(std::uint64_t number) {
+  const std::size_t place = place_of(number);
+  check(waiting_[place].may_be_put_off);
+  waiting_[place].state = Waiting::State::put_off;
+  --unanswered_;
+  ++put_off_;
+  drop_answers_from(place);
+}
+
+void Session::drop_answers_from(std::size_t place) {
+  for (; place < waiting_.size(); ++place) {
+    Waiting& waiting = waiting_[place];
+    if (waiting.may_be_put_off && waiting.state == Waiting::State::answered) {
+      parked_bytes_ -= waiting.answer.size();
+      free_bytes(waiting.answer);
+      waiting.state = Waiting::State::put_off;
+      ++put_off_;
+    }
+  }
+}
+
+bool Session::overtakes(std::uint64_t number) const {
+  const std::size_t place = place_of(number);
+  return put_off_ > 0 && waiting_[place].may_be_put_off &&
+         std::any_of(waiting_.begin() + static_cast<std::ptrdiff_t>(waiting_begin_),
+                     waiting_.begin() + static_cast<std::ptrdiff_t>(place),
+                     [](const Waiting& before) { return before.state == Waiting::State::put_off; });
 }
 
 Session::Asked Session::asked(std::uint64_t number) const {
@@ -228,7 +277,7 @@ Session::Asked Session::asked(std::uint64_t number) const {
 std::size_t Session::place_of(std::uint64_t number) const {
   check(number < next_number_ && number + waiting() >= next_number_);
   const std::size_t place = waiting_.size() - static_cast<std::size_t>(next_number_ - number);
-  check(!waiting_[place].answered);
+  check(waiting_[place].state == Waiting::State::asked);
   return place;
 }
 

@@ -5,8 +5,14 @@
 // being submitted, with none before it outstanding, is formatted straight into the output: no
 // queue, no copy of the command. Only requests that wait are kept. A session that holds no partial
 // request and waits for nothing owns no memory but itself.
+//
+// How long the answer to a read will be is not known when it is submitted. So the owner may put it
+// off when it comes and there is no room for it: its bytes are dropped, and it is asked again once
+// there is. Only reads are ever under way beside a read, so asking twice changes nothing; and they
+// are asked again in their order, all from the first one on, so that none goes back in time.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,17 +38,21 @@ class Session {
  public:
   /// Requests that may wait for their answers at once; no more are read until some are answered.
   static constexpr std::size_t in_flight_max = 256;
+  /// Fewer wait at once, though never fewer than this, if the answers, were all as long as the
+  /// longest of late, would be more bytes than are wanted.
+  static constexpr std::size_t in_flight_least = 2;
 
   enum class State : std::uint8_t {
     hungry,    // every whole request is submitted; more bytes are welcome
     paused,    // the owner did not want to go on; feed() again, with or without bytes
-    full,      // in_flight_max requests wait, or the next must not overtake them; feed() again
+    full,      // as many requests wait as may, or the next must not overtake them; feed() again
                // after an answer
     finished,  // no more will be read: close once quiet() and the output is sent
   };
   enum class Ending : std::uint8_t { none, exit, oversized, input_ended };
 
-  Session() = default;
+  explicit Session(std::size_t answer_bytes_wanted = 1024 * 1024)
+      : answer_bytes_wanted_(answer_bytes_wanted) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -72,6 +82,19 @@ class Session {
     answer_in_turn(number, reply, out);
   }
 
+  /// Instead of answer(), for a get that did not answer during its submit: it stays as if it had
+  /// not been submitted yet, and with it all gets after it, whatever was answered.
+  void put_off(std::uint64_t number);
+  /// Whether a get before it was put off: then so must this one be.
+  bool overtakes(std::uint64_t number) const;
+  enum class Place : bool { front, behind };
+  /// Submits what was put off once all other answers are there: the first, and behind it as many
+  /// as are likely to have answers of no more than `room` bytes together. Calls for each
+  ///   owner.submit_again(number, Command&, Place)  then answer(number, …) or put_off(number)
+  /// Whoever takes the answer of what is at the front comes to an end, however long each is.
+  template <typename Owner>
+  void ask_again(std::size_t room, Owner& owner);
+
   struct Asked {
     const Command& command;  // complete inside submit(); later only what its answer needs
     Instant at;              // the `now` of its feed()
@@ -83,6 +106,8 @@ class Session {
   bool quiet() const { return waiting_begin_ == waiting_.size(); }
   /// Submitted requests whose answer() is still to come.
   std::size_t unanswered() const { return unanswered_; }
+  /// Answers that wait for their turn.
+  std::size_t parked_bytes() const { return parked_bytes_; }
   /// Bytes are held that do not make a whole request yet, or were not read yet.
   bool holds_input() const { return held_begin_ < held_.size(); }
   Ending ending() const { return ending_; }
@@ -92,10 +117,13 @@ class Session {
   enum class Cut : std::uint8_t { whole, partial, broken };
 
   struct Waiting {
-    Command command;  // origin and verb; in the legacy dialect key and value too
+    enum class State : std::uint8_t { asked, answered, put_off };
+
+    Command command;  // origin and verb; a get's key; in the legacy dialect key and value too
     Instant at{};
     Bytes answer;  // formatted, but it is not its turn yet
-    bool answered = false;
+    State state = State::asked;
+    bool may_be_put_off = false;  // a get that was not answered at once
   };
 
   template <typename Owner>
@@ -115,7 +143,8 @@ class Session {
   /// nor changes for changes.
   bool must_wait(const wire::LineRequest& request) const {
     using Kind = wire::LineRequest::Kind;
-    if (unanswered_ == 0 || (request.kind != Kind::command && request.kind != Kind::exec)) {
+    if (unanswered_ + put_off_ == 0 ||
+        (request.kind != Kind::command && request.kind != Kind::exec)) {
       return false;
     }
     const Verb verb = request.kind == Kind::exec ? Verb::batch : request.command.verb;
@@ -137,6 +166,8 @@ class Session {
   void park(const Command& command, Instant now);
   void answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out);
   void release_answered(Bytes& out);
+  void note_length(std::size_t answer_bytes);
+  void drop_answers_from(std::size_t place);
   void append_answer(Bytes& out, const Command& command, const Reply& reply) const {
     if (dialect_ == Dialect::line) [[likely]] {
       return wire::append_line_answer(out, command.origin, command.verb, reply);
@@ -157,6 +188,11 @@ class Session {
   std::vector<Waiting> waiting_;  // consecutive numbers, the last is next_number_ - 1
   std::size_t waiting_begin_ = 0;
   std::size_t unanswered_ = 0;
+  std::size_t put_off_ = 0;       // of waiting_, so many are to be asked again
+  std::size_t parked_bytes_ = 0;  // of waiting_[…].answer
+  std::size_t longest_ = 0;       // answer to a get of late
+  std::size_t in_flight_most_ = in_flight_max;
+  const std::size_t answer_bytes_wanted_;
   bool changing_ = false;  // what is unanswered are changes, and not reads
   std::uint64_t next_number_ = 1;
   const Command* submitting_ = nullptr;  // the command of next_number_, while submit() runs
@@ -210,7 +246,7 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire
     state = State::hungry;
     return false;
   }
-  if (waiting() >= in_flight_max) {
+  if (waiting() >= in_flight_most_ || put_off_ > 0) {
     state = State::full;
     return false;
   }
@@ -264,6 +300,27 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire
       break;
   }
   return true;
+}
+
+template <typename Owner>
+void Session::ask_again(std::size_t room, Owner& owner) {
+  if (put_off_ == 0 || unanswered_ > 0) [[likely]] {
+    return;
+  }
+  // Whatever was answered before the first of them has left: it is at the front.
+  const std::uint64_t front = next_number_ - waiting();
+  const std::size_t likely = room / std::max<std::size_t>(longest_, 1);
+  const std::uint64_t end = front + std::clamp<std::size_t>(likely, 1, waiting());
+  for (std::uint64_t number = front; number < end; ++number) {
+    Waiting& waiting = waiting_[waiting_.size() - static_cast<std::size_t>(next_number_ - number)];
+    if (waiting.state == Waiting::State::put_off) {
+      waiting.state = Waiting::State::asked;
+      --put_off_;
+      ++unanswered_;
+      Command command = waiting.command;  // for the answer may come at once, and end the other
+      owner.submit_again(number, command, number == front ? Place::front : Place::behind);
+    }
+  }
 }
 
 }  // namespace kv::sockets

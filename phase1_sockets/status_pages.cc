@@ -87,6 +87,12 @@ std::vector<Figure> sum_up(const std::vector<const LoopCounters*>& lanes) {
             &LoopCounters::datagrams_out);
   add_plain(Kind::counter, "answers_unsendable_total", "UDP answers the kernel did not take",
             &LoopCounters::answers_unsendable);
+  add_plain(Kind::gauge, "answer_bytes_held",
+            "Bytes of answers that wait for their turn or for their TCP client",
+            &LoopCounters::answer_bytes_held);
+  add_plain(Kind::counter, "reads_put_off_total",
+            "Late answers to gets dropped for lack of room, and asked again",
+            &LoopCounters::reads_put_off);
   for (std::size_t i = 0; i < wait_count; ++i) {
     add(Kind::counter, "timeouts_total", "Connections ended by a deadline",
         "wait=\"" + std::string{name_of(static_cast<Wait>(i))} + "\"",

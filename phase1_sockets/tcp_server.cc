@@ -20,8 +20,8 @@ TcpShare::TcpShare(Lane& lane, const TcpLimits& limits, Occupancy& occupancy)
       limits_(limits),
       occupancy_(occupancy),
       arrivals_(*lane.loop, [this](Accepted& accepted) { take(accepted); }),
-      late_(*lane.loop, [](Late& late) { late.connection->answer_late(late.number, late.reply); }) {
-}
+      late_(*lane.loop,
+            [](Late& late) { late.connection->deliver(late.number, late.reply, late.room); }) {}
 
 TcpShare::~TcpShare() {
   drained_ = nullptr;

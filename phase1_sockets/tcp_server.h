@@ -58,6 +58,7 @@ class TcpShare {
     Connection* connection;  // it lives until all its requests are answered
     std::uint64_t number;
     Reply reply;
+    Connection::Room room;
   };
   using Connections = boost::intrusive::list<
       Connection, boost::intrusive::base_hook<

@@ -218,10 +218,23 @@ std::uint32_t UdpServer::take_ticket() {
 
 // --- answers -------------------------------------------------------------------------------------
 
+namespace {
+
+Reply too_large(std::size_t bytes) {
+  return {.status = Status::bad_request,
+          .value = {},
+          .why = "the answer has " + std::to_string(bytes) +
+                 " bytes, too many for a datagram here: use TCP"};
+}
+
+}  // namespace
+
 /// On whatever thread the service answers.
 void UdpServer::on_reply(std::uint32_t ticket, const Reply& reply) {
   if (!lane_.loop->is_here()) {
-    late_.put({.ticket = ticket, .reply = reply});
+    const std::size_t bytes = reply.value.size();
+    late_.put(
+        {.ticket = ticket, .reply = bytes > limits_.answer_bytes_max ? too_large(bytes) : reply});
   } else if (submitting_from_ != nullptr && ticket == submitting_ticket_) [[likely]] {
     const Address& to = *submitting_from_;
     submitting_from_ = nullptr;
@@ -254,11 +267,7 @@ void UdpServer::answer(const Command& command, const Reply& reply, std::uint64_t
   const std::size_t bytes = output_.size() - begin;
   if (bytes > limits_.answer_bytes_max) {
     output_.resize(begin);
-    Reply too_large;
-    too_large.status = Status::bad_request;
-    too_large.why =
-        "the answer has " + std::to_string(bytes) + " bytes, too many for a datagram here: use TCP";
-    format(command, too_large, legacy);
+    format(command, too_large(bytes), legacy);
   }
   post(begin, to);
 }

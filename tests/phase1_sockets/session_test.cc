@@ -16,7 +16,8 @@ namespace {
 /// Owns a session as a connection does. The reply to a request is its key, so that every answer
 /// shows whose it is.
 struct Conversation {
-  Session session;
+  static constexpr std::size_t bytes_wanted = 100'000;
+  Session session{bytes_wanted};
   wire::LineRequest scratch;
   Bytes out;
   std::vector<std::uint64_t> submitted;
@@ -24,6 +25,8 @@ struct Conversation {
   std::vector<std::string>
       expected;  // keys of what came together, when it was the first one's turn
   std::map<std::uint64_t, std::string> keys;
+  std::vector<std::string> again;  // number and key of what was asked a second time
+  std::size_t fronts = 0;          // of these, at the front of the line
   std::size_t may_read = SIZE_MAX;
   bool answers_at_once = true;
 
@@ -54,6 +57,10 @@ struct Conversation {
     if (answers_at_once) {
       answer(number);
     }
+  }
+  void submit_again(std::uint64_t number, const Command& command, Session::Place place) {
+    again.push_back(std::to_string(number) + " " + command.key);
+    fronts += place == Session::Place::front ? 1U : 0U;
   }
   void malformed(std::size_t bytes) { malformed_bytes.push_back(bytes); }
 };
@@ -245,6 +252,101 @@ BOOST_AUTO_TEST_CASE(an_answer_out_of_turn_still_counts_against_the_limit) {
   talk.feed(requests + "GET b\n");
   talk.answer(2);  // it waits for the first, so it still needs its place
   BOOST_TEST((talk.feed({}) == Session::State::full));
+}
+
+BOOST_AUTO_TEST_CASE(a_read_that_was_put_off_is_asked_again_when_nothing_is_under_way) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\n@c.2 GET b\nGET c\n");
+  talk.session.put_off(2);
+  talk.session.ask_again(talk.bytes_wanted, talk);
+  BOOST_TEST(talk.again.empty());
+  talk.answer(1);
+  BOOST_TEST(talk.session.overtakes(3));
+  talk.session.put_off(3);
+  BOOST_TEST(talk.session.unanswered() == 0U);
+  BOOST_TEST(!talk.session.quiet());
+  talk.session.ask_again(talk.bytes_wanted, talk);
+  BOOST_TEST(talk.again == (std::vector<std::string>{"2 b", "3 c"}),
+             boost::test_tools::per_element());
+  BOOST_TEST(talk.fronts == 1U);
+  BOOST_TEST(!talk.session.overtakes(3));
+  talk.answer(3);
+  talk.answer(2);
+  BOOST_TEST(talk.out == "VALUE a\n@c.2 VALUE b\nVALUE c\n");
+  BOOST_TEST(talk.session.quiet());
+}
+
+BOOST_AUTO_TEST_CASE(a_later_answer_that_is_there_already_is_asked_again_with_the_earlier_one) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\nPING\nnonsense\nGET b\n");
+  talk.answer(4);
+  talk.answer(2);
+  BOOST_TEST(talk.session.parked_bytes() > 16U);
+  talk.session.put_off(1);
+  talk.session.ask_again(talk.bytes_wanted, talk);
+  BOOST_TEST(talk.again == (std::vector<std::string>{"1 a", "4 b"}),
+             boost::test_tools::per_element());
+  talk.answer(1);
+  talk.answer(4);
+  BOOST_TEST(talk.out.starts_with("VALUE a\nOK\nERROR an unknown verb"));
+  BOOST_TEST(talk.out.ends_with("\nVALUE b\n"));
+  BOOST_TEST(talk.session.parked_bytes() == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_change_waits_for_a_read_that_was_put_off_and_nothing_else_is_read) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\n");
+  talk.session.put_off(1);
+  BOOST_TEST((talk.feed("GET b\nPUT a 1\n") == Session::State::full));
+  BOOST_TEST(talk.submitted.size() == 1U);
+  talk.session.ask_again(talk.bytes_wanted, talk);
+  BOOST_TEST((talk.feed({}) == Session::State::full));
+  talk.answer(1);
+  talk.answer(2);
+  BOOST_TEST((talk.feed({}) == Session::State::hungry));
+  talk.answer(3);
+  BOOST_TEST(talk.out == "VALUE a\nVALUE b\nOK\n");
+}
+
+BOOST_AUTO_TEST_CASE(no_more_is_asked_again_than_there_is_likely_to_be_room_for) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\nGET b\nGET c\nGET d\n");
+  talk.session.answer(1, {.status = Status::ok, .value = std::string(100, 'v'), .why = {}},
+                      talk.out);
+  talk.session.put_off(2);
+  talk.session.put_off(3);
+  talk.session.put_off(4);
+  talk.session.ask_again(250, talk);
+  BOOST_TEST(talk.again == (std::vector<std::string>{"2 b", "3 c"}),
+             boost::test_tools::per_element());
+  talk.answer(2);
+  talk.answer(3);
+  talk.session.ask_again(1, talk);
+  BOOST_TEST(talk.again.back() == "4 d");
+}
+
+BOOST_AUTO_TEST_CASE(the_longer_the_answers_the_fewer_requests_are_in_flight) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  talk.feed("GET a\n");
+  const Reply long_reply{
+      .status = Status::ok, .value = std::string(talk.bytes_wanted / 4, 'v'), .why = {}};
+  talk.session.answer(1, long_reply, talk.out);
+  Bytes requests;
+  for (std::size_t i = 0; i < Session::in_flight_max; ++i) {
+    requests += "GET b\n";
+  }
+  BOOST_TEST((talk.feed(requests) == Session::State::full));
+  BOOST_TEST(talk.session.unanswered() == 4U);
+  for (std::uint64_t number = 2; talk.session.unanswered() < Session::in_flight_max; ++number) {
+    BOOST_REQUIRE(number < 2000);  // short answers soon make it more again
+    talk.answer(number);
+    talk.feed(talk.session.holds_input() ? ByteView{} : ByteView{requests});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(an_owner_that_pauses_loses_nothing) {

@@ -2,8 +2,13 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <boost/test/unit_test.hpp>
@@ -274,6 +279,103 @@ BOOST_AUTO_TEST_CASE(a_client_that_never_reads_stays_within_the_limit_and_is_end
   BOOST_TEST(answered - world.figure("sent_bytes_total") <= output_bytes_max + value_bytes);
   BOOST_TEST(world.figure("requests_total", "verb=\"get\"") < 2000);
   BOOST_TEST(is_served(world));
+}
+
+/// Answers on a thread of its own, all that came together at once and backwards: a value that names
+/// its key, or the number of changes so far.
+class LateService final : public Service {
+ public:
+  explicit LateService(std::size_t value_bytes) : value_bytes_(value_bytes) {}
+  ~LateService() override {
+    {
+      const std::lock_guard lock{mutex_};
+      stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void submit(const Command& command, Done done) override {
+    const std::lock_guard lock{mutex_};
+    waiting_.push_back({command, std::move(done)});
+    changed_.notify_all();
+  }
+  bool healthy() const override { return true; }
+
+  std::string value_of(const std::string& key) const {
+    return key + std::string(value_bytes_ - key.size(), 'v');
+  }
+  std::size_t reads() const { return reads_; }
+
+ private:
+  void run() {
+    for (std::unique_lock lock{mutex_};;) {
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) {
+        return;
+      }
+      auto batch = std::exchange(waiting_, {});
+      lock.unlock();
+      std::ranges::reverse(batch);
+      for (const auto& [command, done] : batch) {
+        const bool is_get = command.verb == Verb::get;
+        reads_ += is_get ? 1 : 0;
+        done({.status = Status::ok, .value = is_get ? value_of(command.key) : "", .why = {}});
+      }
+      lock.lock();
+    }
+  }
+
+  const std::size_t value_bytes_;
+  std::atomic<std::size_t> reads_{0};
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  std::vector<std::pair<Command, Done>> waiting_;
+  bool stopping_ = false;
+  std::thread thread_{[this] { run(); }};
+};
+
+BOOST_AUTO_TEST_CASE(late_answers_for_a_client_that_never_reads_stay_within_the_limit) {
+  constexpr std::size_t value_bytes = 100'000;
+  constexpr std::size_t output_bytes_max = 200'000;
+  LateService service{value_bytes};
+  DoorWorld world{&service, FrontDoorOptions{.tcp_limits = {.output_bytes_max = output_bytes_max},
+                                             .progress_patience = 200ms}};
+  TcpTalk client{world.door->tcp(), 4096};
+  std::string requests;
+  for (std::size_t i = 0; i < Session::in_flight_max; ++i) {  // answers of 26 MB
+    requests += "GET k\n";
+  }
+  client.send(requests);
+  double held_most = 0;
+  while (world.figure("timeouts_total", "wait=\"progress\"") < 1) {
+    held_most = std::max(held_most, world.figure("answer_bytes_held"));
+    std::this_thread::yield();
+  }
+  BOOST_TEST(held_most > 0);
+  BOOST_TEST(held_most <= output_bytes_max + 2 * value_bytes + 100);
+  BOOST_TEST(world.figure("reads_put_off_total") > 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_reads_late_gets_every_late_answer_in_its_order) {
+  LateService service{20'000};
+  DoorWorld world{&service, FrontDoorOptions{.tcp_limits = {.output_bytes_max = 50'000}}};
+  TcpTalk client{world.door->tcp(), 4096};
+  std::string requests;
+  std::string expected;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    requests += "GET " + key + "\n";
+    expected += "VALUE " + service.value_of(key) + "\n";
+    if (i % 100 == 99) {
+      requests += "PUT k v\nPING\nnonsense\n";
+      expected += "OK\nOK\nERROR an unknown verb: PUT, GET, DELETE, CAS, MULTI, PING or EXIT\n";
+    }
+  }
+  client.send(requests);
+  client.half_close();
+  BOOST_TEST((client.receive_until_closed() == expected));
+  BOOST_TEST(world.figure("reads_put_off_total") > 0);
+  BOOST_TEST(service.reads() <= 3000U);  // not again and again
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_reads_late_gets_everything) {
