@@ -23,6 +23,7 @@ void Disk::sync(const std::string& name) {
   File& target = file(name);
   for (const Extent& extent : target.unsynced) {
     copy_to_medium(target, extent.begin, extent.end);
+    youngest_ = {.file = folder_.at(name), .extent = extent};
   }
   target.unsynced.clear();
 }
@@ -83,12 +84,25 @@ std::string Disk::rot(Random& random) {
   if (filled.empty()) {
     return {};
   }
-  const std::string& name = filled[random.below(filled.size())];
+  const std::string* youngest = name_of_youngest();
+  const bool last = youngest != nullptr && random.chance(0.5);
+  const std::string name = last ? *youngest : filled[random.below(filled.size())];
   File& victim = file(name);
-  const std::uint64_t bit = random.below(victim.medium.size() * 8);
+  const Extent where = last ? youngest_.extent : Extent{0, victim.medium.size()};
+  const std::uint64_t bit = random.between(where.begin * 8, where.end * 8 - 1);
   victim.medium[bit / 8] = static_cast<char>(victim.medium[bit / 8] ^ (1 << (bit % 8)));
   victim.seen = victim.medium;
   return name;
+}
+
+/// Nothing if that file is gone, or is another by now.
+const std::string* Disk::name_of_youngest() const {
+  const auto found =
+      std::ranges::find(folder_, youngest_.file, [](const auto& entry) { return entry.second; });
+  const Extent& extent = youngest_.extent;
+  const bool there = found != folder_.end() && extent.begin < extent.end &&
+                     extent.end <= files_[found->second].medium.size();
+  return there ? &found->first : nullptr;
 }
 
 void Disk::wipe() {

@@ -34,7 +34,8 @@ class Disk {
 
   /// The process ends, or the machine: decides for every sector that was not synced.
   void crash(Random& random);
-  /// Turns one bit of what is on the medium: of which file; empty if nothing is there.
+  /// Turns one bit of what is on the medium: of which file; empty if nothing is there. Half of the
+  /// times it is a bit of what was synced last, where rot looks most like a torn write.
   std::string rot(Random& random);
   void wipe();
 
@@ -55,6 +56,12 @@ class Disk {
   };
   using Folder = std::map<std::string, std::uint32_t>;
 
+  /// Where the last sync wrote last; nothing that the folder still leads to is possible too.
+  struct Youngest {
+    std::uint32_t file = 0;
+    Extent extent{0, 0};
+  };
+
   enum class Loss : std::uint8_t { all, none, tail, some };
 
   std::uint32_t place_of_new_file();
@@ -63,12 +70,14 @@ class Disk {
   static void crash_file(File& file, Loss loss, Random& random);
   static void apply(Folder& folder, const FolderChange& change);
   void drop_unnamed();
+  const std::string* name_of_youngest() const;
 
   std::vector<File> files_;
   std::vector<std::uint32_t> free_places_;  // of files_: nothing leads there
   Folder folder_;
   Folder folder_on_medium_;
   std::vector<FolderChange> folder_changes_;  // not synced
+  Youngest youngest_;
 };
 
 }  // namespace kv::sim

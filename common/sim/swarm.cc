@@ -16,6 +16,7 @@ constexpr Duration first_fault_at = milliseconds{50};
 /// Until a cluster has met for the first time, one that lost its disk cannot be told from one that
 /// is new, and Paxos then waits for a person: seed 1651.
 constexpr Duration wiped_at_least = milliseconds{2500};
+constexpr std::uint32_t relapse_value_bytes = 2000;  // some sectors
 constexpr std::uint32_t operations_drawn_max = 4000;
 constexpr std::uint32_t faults_drawn_max = 12;
 
@@ -37,6 +38,7 @@ class Swarm {
     for (std::uint64_t i = 0; i < faults; ++i) {
       scenario_.faults.push_back(draw_fault());
     }
+    draw_relapses();
     std::ranges::stable_sort(scenario_.faults, {}, &Fault::at);
     return scenario_;
   }
@@ -49,6 +51,7 @@ class Swarm {
   Fault draw_fault();
   CrashPoint draw_point();
   void draw_crash(Fault& fault);
+  void draw_relapses();
   void draw_clock(Fault& fault);
   void draw_partition(Fault& fault);
 
@@ -208,6 +211,31 @@ void Swarm::draw_crash(Fault& fault) {
     if (fault.damage == DiskDamage::wiped) {
       fault.at = std::max(fault.at, wiped_at_least);
     }
+  }
+}
+
+/// In a quarter of the seeds crashes come in pairs, both amid writes of many sectors: what one tore
+/// is mended, and little is written before the next. Their chance is their own, so that the other
+/// faults of a seed are what they would be without them.
+void Swarm::draw_relapses() {
+  Random random{wire::checksum("relapses", seed_)};
+  if (!random.chance(0.25)) {
+    return;
+  }
+  scenario_.load.value_bytes = std::max(scenario_.load.value_bytes, relapse_value_bytes);
+  const std::vector<Fault> drawn = scenario_.faults;
+  for (std::size_t i = 0; i < drawn.size(); ++i) {
+    Fault& first = scenario_.faults[i];
+    if (first.kind != FaultKind::crash || first.damage != DiskDamage::none ||
+        first.who == "leader") {
+      continue;  // who leads by then may be another
+    }
+    first.point = random.chance(0.5) ? CrashPoint::after_write : CrashPoint::sync_fails;
+    Fault again = first;
+    again.at += *first.lasts;
+    again.lasts = random.between(milliseconds{5}, milliseconds{100});
+    again.point = random.chance(0.5) ? CrashPoint::after_write : CrashPoint::after_sync;
+    scenario_.faults.push_back(again);
   }
 }
 

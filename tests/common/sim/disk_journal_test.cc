@@ -60,6 +60,22 @@ BOOST_AUTO_TEST_CASE(a_crash_amid_a_write_costs_no_synced_record_and_the_journal
   BOOST_TEST(torn > 20);
 }
 
+BOOST_AUTO_TEST_CASE(a_crash_right_after_a_recovery_finds_nothing_torn) {
+  std::size_t torn = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    sim::Disk disk;
+    Random random{seed};
+    sim::DiskJournal journal{disk, segment_bytes};
+    append_synced(journal, 1);
+    journal.write(std::vector<Bytes>{Bytes(2000, 'y')});
+    disk.crash(random);
+    torn += journal.open(0, [](ByteView) {}).torn_bytes > 0 ? 1 : 0;
+    disk.crash(random);
+    BOOST_TEST(journal.open(0, [](ByteView) {}).torn_bytes == 0U);
+  }
+  BOOST_TEST(torn > 10);
+}
+
 BOOST_AUTO_TEST_CASE(a_turned_bit_is_refused_wherever_it_is) {
   for (std::uint64_t seed = 0; seed < 500; ++seed) {
     sim::Disk disk;

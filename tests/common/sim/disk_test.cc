@@ -96,6 +96,40 @@ BOOST_AUTO_TEST_CASE(rot_turns_one_bit) {
   BOOST_TEST(std::ranges::count(bytes, '\0') == 99);
 }
 
+BOOST_AUTO_TEST_CASE(half_of_all_rot_is_in_what_was_synced_last) {
+  std::size_t last = 0;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    sim::Disk disk;
+    Random random{seed};
+    disk.write("f", 0, Bytes(64 * 1024, '\0'));
+    disk.sync("f");
+    disk.sync_folder();
+    disk.write("f", 512, Bytes(512, '\0'));
+    disk.sync("f");
+    disk.write("f", 2048, Bytes(512, '\0'));  // not synced: nothing of it can rot
+    disk.crash(random);
+    disk.rot(random);
+    const ByteView bytes = disk.read("f").substr(512, 512);
+    last += static_cast<std::size_t>(std::ranges::count(bytes, '\0')) < bytes.size() ? 1 : 0;
+  }
+  BOOST_TEST(last > 75U);
+  BOOST_TEST(last < 125U);
+}
+
+BOOST_AUTO_TEST_CASE(rot_finds_a_file_when_the_one_synced_last_is_gone) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    sim::Disk disk;
+    Random random{seed};
+    for (const char* name : {"kept", "gone"}) {
+      disk.write(name, 0, Bytes(100, '\0'));
+      disk.sync(name);
+    }
+    disk.remove("gone");
+    disk.sync_folder();
+    BOOST_TEST(disk.rot(random) == "kept");
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv
