@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/core/quorum.h"
@@ -128,6 +129,9 @@ class RaftProtocol final : public sim::Protocol {
       return std::nullopt;
     }
     silent_[stepped.value - 1] = !life->acquaintance().born();
+    if (auto broken = check_disk(stepped, life->acquaintance())) {
+      return broken;
+    }
     const bool fresh = std::exchange(lives_[stepped.value], life) != life;
     if (auto broken =
             properties_.after_step(life->raft(), fresh, life->applied(), life->checksum())) {
@@ -142,10 +146,26 @@ class RaftProtocol final : public sim::Protocol {
   }
 
  private:
+  /// Thesis 3.8: who lost what it promised must not come back as who it was. All are founders here,
+  /// who never take part on a second disk.
+  std::optional<sim::Violation> check_disk(NodeId node, const Acquaintance& acquaintance) {
+    if (!acquaintance.born() || silent_.size() == 1) {  // who is alone is born before it is durable
+      return std::nullopt;
+    }
+    const auto [known, first] = disks_.try_emplace(node.value, acquaintance.mark());
+    if (!first && known->second != acquaintance.mark()) {
+      return sim::Violation{.invariant = "a_lost_disk_takes_no_part",
+                            .detail = "node " + std::to_string(node.value) +
+                                      " took part on a disk, and does so on another"};
+    }
+    return std::nullopt;
+  }
+
   Level note_level_;
   bool operated_;
   std::map<std::uint32_t, const RaftLife*> lives_;
   std::vector<bool> silent_;  // may not take part yet, or never will on its new disk
+  std::map<std::uint32_t, std::uint64_t> disks_;  // marks of those that took part, by node
   RaftProperties properties_;
 };
 
