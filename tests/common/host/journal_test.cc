@@ -383,6 +383,26 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_fatal_once_and_nothing_becomes_durable_aft
   BOOST_TEST(life.journal->durable_records() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(what_a_failed_sync_left_in_the_page_cache_is_durable_once_recovered) {
+  MemoryDisk disk;
+  Opened life;
+  BOOST_REQUIRE(life.open(disk));
+  life.append_durably({std::string(13'000, 'a')});
+  life.progress.wait_until([&] { return life.journal->room() == Journal::Room::free; });
+  disk.fail_next_sync();
+  life.append({"b"});
+  life.journal->close();
+  const auto cached = disk.after_kill();
+  Opened again;
+  BOOST_REQUIRE(again.open(*cached));
+  BOOST_REQUIRE(again.read.size() == 2U);
+  Random random{1};
+  const auto lost = cached->after_power_loss(random);
+  Opened last;
+  BOOST_REQUIRE_MESSAGE(last.open(*lost), last.why);
+  BOOST_TEST((last.read == again.read));
+}
+
 /// What a journal does whose disk fails, with nothing between it and the process.
 [[noreturn]] void append_to_a_failing_disk() {
   MemoryDisk disk;

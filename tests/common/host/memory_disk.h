@@ -28,11 +28,11 @@ class MemoryDisk final : public Disk {
   /// What a loss of power at this moment would leave: all that was synced, and of the rest, sector
   /// by sector and name by name, what chance keeps.
   std::unique_ptr<MemoryDisk> after_power_loss(Random& random) const;
-  /// What the end of the process alone would leave: everything.
+  /// What the end of the process alone would leave: everything, synced or not.
   std::unique_ptr<MemoryDisk> after_kill() const;
 
   void set_space(std::uint64_t bytes);  // of all files together
-  void fail_next_sync();                // and tell so once, as kernels do
+  void fail_next_sync();                // told once, as by kernels: no later one writes that
   void hold_syncs();                    // until release_syncs()
   void release_syncs();
   std::uint64_t syncs() const;

@@ -50,8 +50,11 @@ class MemoryFile final : public File {
       return std::make_error_code(std::errc::io_error);
     }
     ++disk_.syncs_;
+    for (const MemoryDisk::Written& written : content_->pending) {
+      write_into(content_->synced, written.offset, written.bytes);
+    }
     content_->pending.clear();
-    content_->synced = content_->now;
+    content_->synced.resize(content_->now.size());
     return {};
   }
 
@@ -189,8 +192,9 @@ std::unique_ptr<MemoryDisk> MemoryDisk::after_kill() const {
   const std::lock_guard lock{mutex_};
   auto left = std::make_unique<MemoryDisk>();
   for (const auto& [path, content] : names_) {
-    left->set_content(path, content->now);
+    left->names_[path] = std::make_shared<Content>(*content);
   }
+  left->names_since_sync_ = {left->names_};
   return left;
 }
 
