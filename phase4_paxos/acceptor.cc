@@ -57,11 +57,15 @@ bool Acceptor::follows_another(Instant now, const Ballot& ballot) const {
 /// P1a and P2c: what was accepted under lower numbers, so that the proposer proposes nothing else
 /// where something may be chosen. In pieces, if it is long.
 void Acceptor::tell_promise(NodeId to, const Prepare& prepare, Post& post) const {
-  Promise promise{.ballot = promised_, .from = prepare.from, .floor = floor_, .lives = lives_};
+  Promise promise{.ballot = promised_,
+                  .from = prepare.from,
+                  .floor = floor_,
+                  .lives = lives_,
+                  .incarnation = incarnation_};
   promise.next = collect(prepare.from, promise.accepted);
   post.send(to, pack(promise), after_memory());
   if (options_.watch_durability) {
-    post.send(post.self(), pack(Stored{.promised = promised_, .accepted = {}}), after_memory());
+    post.send(post.self(), pack(Stored{promised_, {}, incarnation_}), after_memory());
   }
 }
 
@@ -156,8 +160,8 @@ void Acceptor::flush(Post& post) {
     return;
   }
   std::ranges::sort(news_);
-  Accepted accepted{.ballot = news_of_, .slots = {}, .lives = lives_};
-  Stored stored{.promised = promised_, .accepted = {}};
+  Accepted accepted{.ballot = news_of_, .slots = {}, .lives = lives_, .incarnation = incarnation_};
+  Stored stored{promised_, {}, incarnation_};
   for (const Slot slot : news_) {
     if (!accepted.slots.empty() && slot <= accepted.slots.back().last + 1) {
       accepted.slots.back().last = slot;
@@ -185,7 +189,8 @@ void Acceptor::on_beat(Instant now, const Beat& beat, Post& post) {
   leader_at_ = now;
   leader_heard_ = true;
   if (beat.round > 0) {
-    post.send(node_of(beat.ballot), pack(Confirmed{beat.ballot, beat.round}), Leaves::at_once);
+    post.send(node_of(beat.ballot),
+              pack(Confirmed{beat.ballot, beat.round, incarnation_, applied_}), Leaves::at_once);
   }
 }
 

@@ -49,6 +49,11 @@ class Acceptor {
   void flush(Post& post);
   bool has_news() const { return !news_.empty(); }
 
+  /// As which it speaks, see Voter. What it remembers of an earlier one stays true.
+  void be(std::uint64_t incarnation) { incarnation_ = incarnation; }
+  std::uint64_t incarnation() const { return incarnation_; }
+  /// By the learner beside it.
+  void on_applied(Slot slot) { applied_ = slot; }
   /// Everything up to `slot` is chosen, and the learner beside this acceptor has it: so nobody
   /// needs to hear from it what was accepted there.
   void forget(Slot slot);
@@ -87,6 +92,8 @@ class Acceptor {
 
   const PaxosOptions& options_;
   Lives lives_;
+  std::uint64_t incarnation_ = 0;
+  Slot applied_;
   Ballot promised_;
   std::deque<Entry> entries_;  // of floor_ + 1 and the slots behind it
   Slot floor_;

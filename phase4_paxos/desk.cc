@@ -27,6 +27,7 @@ Reply refusal(Status status, const char* why) {
 void Desk::start(Instant now, std::uint64_t boot) {
   now_ = now;
   boot_ = boot;
+  booted_ = false;
   if (options_.leadership == Leadership::none) {
     leader_ = {.round = 0, .node = self_.value, .boot = boot};
   }
@@ -98,7 +99,7 @@ void Desk::tick(Instant now, Post& post) {
     ask(now, post);
   }
   if (now >= look_at_) {
-    give_up(now, post);
+    give_up(now - options_.command_patience, "nobody leads", "no majority answers", post);
     send_again(now, false, post);
     look_at_ = waits() ? now + options_.resend_after : never;
   }
@@ -156,12 +157,15 @@ void Desk::send_again(Instant now, bool all, Post& post) {
   }
 }
 
-/// Whoever waits too long is told what is certain: nothing, if the parcel has left.
-void Desk::give_up(Instant now, Post& post) {
-  const Instant oldest = now - options_.command_patience;
+void Desk::abandon(const char* why, Post& post) {
+  give_up(never, why, why, post);
+}
+
+/// Whoever waits since then is told what is certain: nothing, if the parcel has left.
+void Desk::give_up(Instant oldest, const char* why_here, const char* why_away, Post& post) {
   while (!gathered_.empty() && gathered_.front().since <= oldest) {
     for (const RequestId id : gathered_.front().requests) {
-      post.answer(id, refusal(Status::unavailable, "nobody leads"));
+      post.answer(id, refusal(Status::unavailable, why_here));
     }
     bytes_ -= gathered_.front().commands.size();
     gathered_.pop_front();
@@ -169,7 +173,7 @@ void Desk::give_up(Instant now, Post& post) {
   for (Open& open : open_) {
     if (open.since <= oldest) {
       for (const RequestId id : open.requests) {
-        post.answer(id, refusal(Status::unknown, "no majority answers"));
+        post.answer(id, refusal(Status::unknown, why_away));
       }
       close(open);
     }
@@ -177,7 +181,7 @@ void Desk::give_up(Instant now, Post& post) {
   drop_closed();
   const auto refuse_reads = [&](const Reads& reads) {
     for (const Read& read : reads.reads) {
-      post.answer(read.request, refusal(Status::unavailable, "no majority answers"));
+      post.answer(read.request, refusal(Status::unavailable, why_away));
     }
   };
   if (!reads_.reads.empty() && reads_.since <= oldest) {

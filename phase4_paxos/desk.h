@@ -29,9 +29,12 @@ class Desk {
  public:
   Desk(NodeId self, const PaxosOptions& options) : self_(self), options_(options) {}
 
-  /// Life number `boot` begins; nothing leaves before on_booted() says that it is durable.
+  /// Life number `boot` begins; nothing leaves before on_booted() says that it is durable, and
+  /// on_born() that this replica may speak: another disk of its node may have handed in parcels of
+  /// the same numbers, whose replies would be taken for those to its own.
   void start(Instant now, std::uint64_t boot);
   void on_booted(std::uint64_t boot);
+  void on_born() { born_ = true; }
   bool booted() const { return booted_; }
   /// No parcel before this number waits for its replies.
   std::uint64_t first_open() const { return first_; }
@@ -42,7 +45,11 @@ class Desk {
   bool has_leader(Instant now) const {
     return leader_.node != 0 && now - heard_at_ < options_.election_max;
   }
+  /// Who was heard last.
+  NodeId leader() const { return {leader_.node}; }
   void on_read_at(Instant now, const ReadAt& read_at, Post& post);
+  /// This replica serves nobody any more.
+  void abandon(const char* why, Post& post);
   // From the learner beside it.
   void on_progress(Slot applied, Post& post);
   void on_replied(const Replied& done, Post& post);
@@ -85,11 +92,11 @@ class Desk {
     return ready() && !gathered_.empty() && open_.size() < open_parcels_max;
   }
   bool can_ask() const { return ready() && !reads_.reads.empty() && !asked_; }
-  bool ready() const { return booted_ && leader_.node != 0; }
+  bool ready() const { return booted_ && born_ && leader_.node != 0; }
   void hand_in(Instant now, Post& post);
   void ask(Instant now, Post& post);
   void send_again(Instant now, bool all, Post& post);
-  void give_up(Instant now, Post& post);
+  void give_up(Instant oldest, const char* why_here, const char* why_away, Post& post);
   void settle(Open& open, Post& post);
   void hand_reads(Post& post);
   void close(Open& open);
@@ -103,6 +110,7 @@ class Desk {
   const PaxosOptions& options_;
   std::uint64_t boot_ = 0;
   bool booted_ = false;
+  bool born_ = false;
   Instant now_{};
   Ballot leader_;
   Instant heard_at_{};

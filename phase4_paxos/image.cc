@@ -5,8 +5,9 @@
 
 namespace kv::paxos {
 
-LentImage::LentImage(StateMachine& machine, Bytes head, std::uint64_t id, NodeId to, Instant now)
-    : machine_(machine), id_(id), to_(to), asked_at_(now) {
+LentImage::LentImage(StateMachine& machine, Slot applied, Bytes head, std::uint64_t id, NodeId to,
+                     Instant now)
+    : machine_(machine), applied_(applied), id_(id), to_(to), asked_at_(now) {
   machine_.begin_snapshot();
   pieces_.push_back(std::move(head));
 }

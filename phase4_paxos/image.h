@@ -14,6 +14,7 @@
 #include "common/core/time.h"
 #include "common/kv/state_machine.h"
 #include "phase4_paxos/ballot.h"
+#include "phase4_paxos/configuration.h"
 #include "phase4_paxos/messages.h"
 #include "phase4_paxos/parcel.h"
 
@@ -23,7 +24,8 @@ namespace kv::paxos {
 class LentImage {
  public:
   /// Freezes `machine`, which outlives this; `head` is piece 0.
-  LentImage(StateMachine& machine, Bytes head, std::uint64_t id, NodeId to, Instant now);
+  LentImage(StateMachine& machine, Slot applied, Bytes head, std::uint64_t id, NodeId to,
+            Instant now);
 
   /// Piece `number`; nothing if it is no longer there, or there are fewer. Asking for one drops
   /// those before `kept_from`.
@@ -31,11 +33,14 @@ class LentImage {
 
   std::uint64_t id() const { return id_; }
   NodeId to() const { return to_; }
+  /// All up to here it shows.
+  Slot applied() const { return applied_; }
   Instant asked_at() const { return asked_at_; }
   void asked(Instant now) { asked_at_ = now; }
 
  private:
   StateMachine& machine_;
+  Slot applied_;
   std::uint64_t id_;
   NodeId to_;
   Instant asked_at_;
@@ -51,6 +56,7 @@ struct TakenImage {
   std::uint64_t next = 0;  // piece
   Slot applied;            // as its head says
   ParcelWindows parcels;
+  Configurations configurations;
   std::unique_ptr<StateMachine> machine;
 };
 

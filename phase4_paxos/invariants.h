@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/core/ids.h"
@@ -36,21 +37,25 @@ class Invariants {
  private:
   struct Votes {
     Ballot ballot;
-    std::string value;        // its hash
-    std::uint64_t nodes = 0;  // a bit each, by number
+    std::string value;                                        // its hash
+    std::vector<std::pair<NodeId, std::uint64_t>> acceptors;  // with their incarnations
   };
   struct Seen {                 // of one node
     std::size_t witnessed = 0;  // in this life
-    Ballot promised;            // durably, in all lives
     Slot applied;               // in this life
+    std::uint64_t members = 0;  // the newest configuration it has known, in this life
   };
 
-  std::optional<Broken> check_acceptor(const Watched& replica, std::size_t nodes);
-  std::optional<Broken> count(const Proposal& accepted, NodeId by, std::size_t nodes);
+  std::optional<Broken> check_acceptor(const Watched& replica);
+  std::optional<Broken> count(const Proposal& accepted, NodeId by, std::uint64_t incarnation);
+  bool chosen_by(Slot slot, const Votes& votes) const;
+  std::optional<Broken> check_members(const Watched& replica);
   std::optional<Broken> check_learner(const Watched& replica);
   std::optional<Broken> is_chosen(Slot slot, const std::string& value, std::string_view how);
 
   std::map<NodeId, Seen> seen_;
+  std::map<std::pair<NodeId, std::uint64_t>, Ballot> promised_;  // durably, in all lives of a disk
+  std::map<std::uint64_t, Configuration> configurations_;        // by number
   std::map<Slot, std::vector<Votes>> votes_;
   std::map<Slot, std::string> chosen_;
   std::map<Slot, std::uint64_t> checksums_;

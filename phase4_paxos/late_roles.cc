@@ -93,8 +93,8 @@ Instant LateRoles::collect_at() const {
   return at;
 }
 
-void LateRoles::between_steps(const std::function<void(PaxosReplica&, PaxosReplica&)>& look) {
-  look(*of(Part::acceptor).role, *of(Part::learner).role);
+void LateRoles::between_steps(const Look& look) {
+  look(of(Part::acceptor).role.get(), *of(Part::learner).role);
 }
 
 bool LateRoles::leads() const {

@@ -13,7 +13,7 @@
 
 namespace kv::paxos {
 
-class LateRoles final : public RolesApart, public Watched {
+class LateRoles : public RolesApart, public Watched {
  public:
   LateRoles(NodeId self, std::vector<NodeId> members, PaxosOptions options);
 
@@ -23,6 +23,7 @@ class LateRoles final : public RolesApart, public Watched {
   const Acceptor* acceptor() const override;
   const Learner* learner() const override;
   const Acquaintance& acquaintance() const override { return home().acquaintance(); }
+  const Configurations& configurations() const override { return home().configurations(); }
   const std::vector<Stored>& witnessed() const override { return home().witnessed(); }
 
  private:
@@ -40,7 +41,7 @@ class LateRoles final : public RolesApart, public Watched {
   std::vector<Bytes> take_home_letters() override;
   void collect(Instant now, Effects& out) override;
   Instant collect_at() const override;
-  void between_steps(const std::function<void(PaxosReplica&, PaxosReplica&)>& look) override;
+  void between_steps(const Look& look) override;
   Bytes pull_piece(const std::function<Bytes()>& next_piece) override { return next_piece(); }
   bool leads() const override;
 

@@ -20,7 +20,11 @@ Learner::Learner(NodeId self, std::vector<NodeId> members, const PaxosOptions& o
       members_(std::move(members)),
       options_(options),
       random_(seed),
-      machine_(std::make_unique<StateMachine>(options.sessions)) {}
+      machine_(std::make_unique<StateMachine>(options.sessions)) {
+  if (std::ranges::find(members_, self) != members_.end()) {
+    configurations_ = Configurations{members_};
+  }
+}
 
 void Learner::answer_for(std::uint64_t boot, std::uint64_t first) {
   boot_ = boot;
@@ -102,6 +106,7 @@ void Learner::apply_chosen(Post* post) {
     Place& next = log_[applied_ + 1 - base_];
     applied_ = applied_ + 1;
     apply(applied_, *next.value, post);
+    configurations_.forget(applied_);
     next.checksum = machine_->checksum();
     log_bytes_ += next.value->size();
     asked_ = 0;
@@ -137,7 +142,11 @@ void Learner::apply(Slot slot, const Bytes& value, Post* post) {
   }
   entry_.time = *time;
   while (const auto parcel = read_string(rest)) {
-    apply_parcel(slot, *parcel, post);
+    if (const auto change = unpack_change(*parcel)) {
+      reconfigure(slot, *change, post);
+    } else {
+      apply_parcel(slot, *parcel, post);
+    }
   }
 }
 
@@ -163,6 +172,20 @@ void Learner::apply_parcel(Slot slot, ByteView parcel, Post* post) {
     if (kept != nullptr) {
       kept->replies.push_back(reply_);
     }
+  }
+}
+
+/// 3: the state after this slot says who decides the one window_slots behind it.
+void Learner::reconfigure(Slot slot, const Reconfigure& change, Post* post) {
+  const bool made = configurations_.apply(slot, change, options_.window_slots);
+  if (post != nullptr && made) {
+    post->note(Level::info, wire::LogFields{}
+                                .add("role", "learner")
+                                .add("event", "members")
+                                .add("slot", slot.value)
+                                .add("from_slot", configurations_.latest().from.value)
+                                .add("members", configurations_.latest().text())
+                                .text());
   }
 }
 
@@ -207,44 +230,6 @@ void Learner::compare(Slot at, std::uint64_t checksum, Post& post) {
   }
 }
 
-// --- what the other parts of the replica are told ------------------------------------------------
-
-void Learner::report(Post& post) {
-  for (const Replied& replied : replies_) {
-    post.send(self_, pack(replied), Leaves::at_once);
-  }
-  replies_.clear();
-  if (leapt_) {
-    Bytes windows;
-    parcels_.encode_to(windows);
-    post.send(self_, pack(Leapt{}, windows), Leaves::at_once);
-  }
-  if (leapt_ || asked_where_ || took_piece_ || diverged_ || applied_ != told_) {
-    post.send(self_,
-              pack(Progress{
-                  .applied = applied_,
-                  .kept_from = base_,
-                  .time = static_cast<std::uint64_t>(machine_->time().time_since_epoch().count()),
-                  .checksum = machine_->checksum(),
-                  .taking_image = took_piece_,
-                  .diverged = diverged_}),
-              Leaves::at_once);
-  }
-  leapt_ = asked_where_ = took_piece_ = false;
-  told_ = applied_;
-}
-
-void Learner::on_read_now(const ReadNow& reads, Post& post) {
-  if (applied_ < reads.slot || diverged_) {
-    return;  // asked of an earlier life; the desk hears of this one, and asks again
-  }
-  ReadDone done{.number = reads.number, .replies = {}};
-  for (const Command& command : reads.commands) {
-    machine_->read(command, done.replies.emplace_back());
-  }
-  post.send(self_, pack(done), Leaves::at_once);
-}
-
 const Bytes* Learner::value_at(Slot slot) const {
   return slot < base_ || slot > applied_ ? nullptr : log_[slot - base_].value.get();
 }
@@ -271,14 +256,14 @@ NodeId Learner::whom_to_ask() {
   if (asked_++ == 0 && leader_ != self_ && leader_.value != 0) {
     return leader_;
   }
-  const NodeId any = members_[random_.below(members_.size())];
-  return any == self_ ? members_[(random_.below(members_.size()))] : any;
+  const std::vector<NodeId> peers = configurations_.known() ? configurations_.nodes() : members_;
+  const NodeId any = peers[random_.below(peers.size())];
+  return any == self_ ? peers[(random_.below(peers.size()))] : any;
 }
 
 void Learner::tick(Instant now, Post& post) {
   if (lent_ && now - lent_->asked_at() >= options_.image_patience) {
-    lent_.reset();
-    imaging_ = Imaging::nobody;
+    take_back_image();
   }
   if (now < seek_at_) {
     return;
@@ -302,7 +287,15 @@ Instant Learner::wake_at() const {
   return lent_ ? std::min(seek_at_, lent_->asked_at() + options_.image_patience) : seek_at_;
 }
 
+void Learner::take_back_image() {
+  lent_.reset();
+  imaging_ = Imaging::nobody;
+}
+
 void Learner::on_learn(NodeId from, const Learn& learn, Post& post) {
+  if (lent_ && lent_->to() == from && learn.from > lent_->applied()) {
+    take_back_image();  // it has it: the next one need not wait
+  }
   if (learn.from > applied_ || diverged_) {
     return;  // it knows as much as this one does
   }
@@ -321,6 +314,7 @@ void Learner::on_learned(Instant now, NodeId from, const Learned& learned, ByteV
   if (learned.applied <= applied_ || taken_) {
     return;
   }
+  reach_ = std::max(reach_, learned.applied);  // no leader may tell this replica how far it is
   if (learned.values.empty()) {
     if (learned.first == applied_ + 1 && learned.kept_from > learned.first) {
       taken_ = TakenImage{.id = 0, .from = from};
@@ -342,14 +336,38 @@ void Learner::on_learned(Instant now, NodeId from, const Learned& learned, ByteV
 
 // --- images --------------------------------------------------------------------------------------
 
-Bytes Learner::head_for_peer() const {
+Bytes Learner::head_body() const {
   Bytes parcels;
   parcels_.encode_to(parcels);
-  return pack(Head{.boot = 0, .promised = {}, .applied = applied_}, parcels);
+  Bytes body;
+  write_string(body, parcels);
+  write_string(body, wire::encode(configurations_));
+  return body;
+}
+
+namespace {
+
+/// False if the bytes are damaged.
+bool read_head_body(ByteView body, ParcelWindows& parcels, Configurations& configurations) {
+  const auto windows = read_string(body);
+  const auto deciders = windows ? read_string(body) : std::nullopt;
+  auto read = deciders ? wire::decode<Configurations>(*deciders) : std::nullopt;
+  if (!read || !parcels.decode(*windows)) {
+    return false;
+  }
+  configurations = std::move(*read);
+  return true;
+}
+
+}  // namespace
+
+Bytes Learner::head_for_peer() const {
+  return pack(Head{.boot = 0, .promised = {}, .applied = applied_}, head_body());
 }
 
 void Learner::on_image_ask(Instant now, NodeId from, const ImageAsk& ask, Post& post) {
-  if (diverged_ || ask.end < ask.piece || ask.end - ask.piece > image_window) {
+  if (diverged_ || !configurations_.known() || ask.end < ask.piece ||
+      ask.end - ask.piece > image_window) {
     return;
   }
   // One that asks for a new image while its first pieces are on their way is sent these again.
@@ -361,7 +379,8 @@ void Learner::on_image_ask(Instant now, NodeId from, const ImageAsk& ask, Post& 
     if (imaging_ != Imaging::nobody && !mine) {
       return;  // one at a time: it asks again
     }
-    lent_ = std::make_unique<LentImage>(*machine_, head_for_peer(), random_.next() | 1, from, now);
+    lent_ = std::make_unique<LentImage>(*machine_, applied_, head_for_peer(), random_.next() | 1,
+                                        from, now);
     imaging_ = Imaging::peer;
     post.note(Level::info, wire::LogFields{}
                                .add("role", "learner")
@@ -417,7 +436,9 @@ bool Learner::take_piece(const ImagePiece& piece, ByteView body) {
   if (piece.piece == 0 && piece.image != taken_->id) {
     const auto head = unpack_with_body<Head>(body);
     ParcelWindows parcels;
-    if (!head || !parcels.decode(head->second) || head->first.applied <= applied_) {
+    Configurations configurations;
+    if (!head || head->first.applied <= applied_ ||
+        !read_head_body(head->second, parcels, configurations) || !configurations.known()) {
       return false;
     }
     *taken_ = TakenImage{.id = piece.image,
@@ -425,6 +446,7 @@ bool Learner::take_piece(const ImagePiece& piece, ByteView body) {
                          .next = 1,
                          .applied = head->first.applied,
                          .parcels = std::move(parcels),
+                         .configurations = std::move(configurations),
                          .machine = std::make_unique<StateMachine>(options_.sessions)};
     return true;
   }
@@ -452,11 +474,13 @@ void Learner::install() {
   if (imaging_ == Imaging::snapshot) {
     imaged_ = std::move(machine_);  // its snapshot goes on
   } else {
-    lent_.reset();  // it showed the machine that goes now
-    imaging_ = Imaging::nobody;
+    take_back_image();  // it showed the machine that goes now
   }
   machine_ = std::move(image.machine);
   parcels_ = std::move(image.parcels);
+  if (!configurations_.known() || image.configurations.latest().number > 0) {
+    configurations_ = std::move(image.configurations);  // of the founders each knows itself
+  }
   while (base_ <= image.applied && !log_.empty()) {
     log_bytes_ -= base_ <= applied_ ? log_.front().value->size() : 0;
     log_.pop_front();
@@ -469,8 +493,19 @@ void Learner::install() {
 
 // --- a life --------------------------------------------------------------------------------------
 
-void Learner::restore(const Head& head, ByteView parcels) {
-  check(parcels_.decode(parcels));  // whoever drives us has proved its bytes
+void Learner::recover(const Founded& founded) {
+  if (applied_.value == 0) {
+    configurations_ = founded.configurations;
+  }
+}
+
+void Learner::restore(const Head& head, ByteView body) {
+  Configurations of_snapshot;
+  if (read_head_body(body, parcels_, of_snapshot)) {
+    configurations_ = std::move(of_snapshot);
+  } else {  // written when members did not change; whoever drives us has proved its bytes
+    check(parcels_.decode(body));
+  }
   applied_ = head.applied;
   base_ = applied_ + 1;
   restoring_ = true;

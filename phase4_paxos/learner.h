@@ -22,6 +22,7 @@
 #include "common/kv/state_machine.h"
 #include "phase4_paxos/acceptor.h"
 #include "phase4_paxos/ballot.h"
+#include "phase4_paxos/configuration.h"
 #include "phase4_paxos/image.h"
 #include "phase4_paxos/messages.h"
 #include "phase4_paxos/notices.h"
@@ -33,6 +34,8 @@ namespace kv::paxos {
 
 class Learner {
  public:
+  /// `members` found the cluster, if `self` is among them and no record says otherwise. It may ask
+  /// them, and whoever it learns to decide.
   Learner(NodeId self, std::vector<NodeId> members, const PaxosOptions& options,
           std::uint64_t seed);
 
@@ -58,7 +61,8 @@ class Learner {
   void answer_for(std::uint64_t boot, std::uint64_t first);
 
   // A new life, from a snapshot and the records behind it; then start().
-  void restore(const Head& head, ByteView parcels);
+  void restore(const Head& head, ByteView body);
+  void recover(const Founded& founded);
   void restore_machine(ByteView piece);
   void recover(const Accept& accept, const Value& value);
   void recover(const Learned& learned);
@@ -69,9 +73,12 @@ class Learner {
   /// or there.
   bool begin_snapshot();
   Bytes next_snapshot_piece();
-  const ParcelWindows& parcels() const { return parcels_; }
+  /// The body of a Head.
+  Bytes head_body() const;
 
   Slot applied() const { return applied_; }
+  /// Who decides the slots behind what is applied.
+  const Configurations& configurations() const { return configurations_; }
   /// The first slot whose value is kept for others.
   Slot kept_from() const { return base_; }
   std::uint64_t checksum() const { return machine_->checksum(); }
@@ -102,6 +109,7 @@ class Learner {
   void apply_chosen(Post* post);
   void apply(Slot slot, const Bytes& value, Post* post);
   void apply_parcel(Slot slot, ByteView parcel, Post* post);
+  void reconfigure(Slot slot, const Reconfigure& change, Post* post);
   void note_applied(Slot slot, Post& post) const;
   void drop_old();
   bool lacks_something() const { return applied_ < std::max(chosen_.slot, reach_); }
@@ -110,6 +118,7 @@ class Learner {
   void compare(Slot at, std::uint64_t checksum, Post& post);
   bool take_piece(const ImagePiece& piece, ByteView body);
   void install();
+  void take_back_image();
   void ask_for_pieces(Instant now, Post& post, Leaves leaves);
   Bytes head_for_peer() const;
 
@@ -122,6 +131,7 @@ class Learner {
 
   std::unique_ptr<StateMachine> machine_;
   ParcelWindows parcels_;
+  Configurations configurations_;
   Slot applied_;
   Slot base_{1};
   std::deque<Place> log_;  // of base_ and the slots behind it
@@ -136,6 +146,7 @@ class Learner {
   bool asked_where_ = false;      // and, to whoever is new, that it is where it was
   bool took_piece_ = false;       // of an image
   Slot told_;                     // to have been applied
+  Configurations told_who_;       // decides behind that
   bool started_ = false;
   bool diverged_ = false;
   std::optional<Beat> to_compare_;

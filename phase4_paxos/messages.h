@@ -15,7 +15,7 @@
 //   Beat         proposer → all roles   I lead; this much is chosen; confirm my ballot
 //   Confirmed    acceptor → proposer    I have promised nothing newer
 //   RecoverAsk/Tell  acceptor ↔ acceptor   I lost my memory: what do you remember?
-//   Greet(ed)    replica ↔ replica      my disk is new; do you know me?
+//   Greet(ed)    replica ↔ replica      my disk is new; do you know me? may I become a member?
 //   Forward      desk → proposer        commands of my clients
 //   ReadAsk/At   desk ↔ proposer        how far must I have applied to answer a read?
 //   Learn(ed)    learner ↔ learner      what was chosen in the slots that I missed?
@@ -32,6 +32,7 @@
 #include "common/core/varint.h"
 #include "common/wire/fields.h"
 #include "phase4_paxos/ballot.h"
+#include "phase4_paxos/configuration.h"
 
 namespace kv::paxos {
 
@@ -61,6 +62,7 @@ enum class Kind : std::uint8_t {
   head,
   machine,
   stored,
+  founded,
   // Among the parts of one replica: notices.h.
   ask = 64,
   progress,
@@ -69,6 +71,11 @@ enum class Kind : std::uint8_t {
   leapt,
   read_now,
   read_done,
+  deciders,
+  answer_for,
+  become,
+  change_ask,
+  change_told,
 };
 
 struct Prepare {
@@ -110,6 +117,7 @@ struct Promise {
   Slot floor;  // up to here everything is chosen, and not told: learners know it
   std::vector<Proposal> accepted;
   Lives lives;
+  std::uint64_t incarnation = 0;  // of this acceptor, see Voter
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
@@ -118,6 +126,7 @@ struct Promise {
     visit("floor", self.floor.value);
     visit("accepted", self.accepted);
     visit("lives", self.lives);
+    visit("incarnation", self.incarnation);
   }
 };
 
@@ -152,11 +161,13 @@ struct Accepted {
   Ballot ballot;
   std::vector<SlotRange> slots;
   Lives lives;
+  std::uint64_t incarnation = 0;
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
     visit("slots", self.slots);
     visit("lives", self.lives);
+    visit("incarnation", self.incarnation);
   }
 };
 
@@ -192,10 +203,14 @@ struct Confirmed {
   static constexpr Kind kind = Kind::confirmed;
   Ballot ballot;
   std::uint64_t round = 0;
+  std::uint64_t incarnation = 0;
+  Slot applied;  // by the learner beside this acceptor
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
     visit("beat", self.round);
+    visit("incarnation", self.incarnation);
+    visit("applied", self.applied.value);
   }
 };
 
@@ -317,16 +332,23 @@ struct RecoverTell {
   }
 };
 
-/// From a replica that was never born on its disk, whose mark is `birth`: a number it drew.
+/// From a replica that may not speak on its disk, whose mark is `birth`: a number it drew. Either
+/// it founds the cluster, or it waits until it is made a member.
 struct Greet {
   static constexpr Kind kind = Kind::greet;
   std::uint64_t birth = 0;
+  bool founds = true;
+  Slot applied;
 
-  static void fields(auto& self, auto& visit) { visit("birth", self.birth); }
+  static void fields(auto& self, auto& visit) {
+    visit("birth", self.birth);
+    visit("founds", self.founds);
+    visit("applied", self.applied.value);
+  }
 };
 
-/// `known` is the mark that whoever answers has met that replica with, durably: the same one, or it
-/// has lost a disk.
+/// To one who founds. `known` is the mark that whoever answers has met that replica with, durably:
+/// the same one, or it has lost a disk. 0: whoever answers cannot tell, or it is no founder.
 struct Greeted {
   static constexpr Kind kind = Kind::greeted;
   std::uint64_t birth = 0;
@@ -339,17 +361,29 @@ struct Greeted {
 };
 
 /// A record, and a piece of a snapshot: the mark of that node's disk. Of this one itself: `born`
-/// says that it may speak.
+/// says that it may speak, as that incarnation.
 struct Met {
   static constexpr Kind kind = Kind::met;
   std::uint32_t node = 0;
   std::uint64_t birth = 0;
   bool born = false;
+  std::uint64_t incarnation = 0;
 
   static void fields(auto& self, auto& visit) {
     visit("node", self.node);
     visit("birth", self.birth);
     visit("born", self.born);
+    visit("incarnation", self.incarnation);
+  }
+};
+
+/// A record: who this replica was told founds the cluster. Later it is told what it likes.
+struct Founded {
+  static constexpr Kind kind = Kind::founded;
+  Configurations configurations;
+
+  static void fields(auto& self, auto& visit) {
+    Configurations::fields(self.configurations, visit);
   }
 };
 
@@ -370,7 +404,7 @@ struct Promised {
 };
 
 /// The first piece of a snapshot, and of an image for a peer (which says nothing of boot and
-/// promise). Its body is the learner's parcel windows.
+/// promise). Its body is a Learner's parcel windows and configurations, each with a length before.
 struct Head {
   static constexpr Kind kind = Kind::head;
   static constexpr bool has_body = true;
@@ -397,10 +431,12 @@ struct Stored {
   static constexpr Kind kind = Kind::stored;
   Ballot promised;
   std::vector<Proposal> accepted;  // values as their hashes
+  std::uint64_t incarnation = 0;
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.promised, visit);
     visit("accepted", self.accepted);
+    visit("incarnation", self.incarnation);
   }
 };
 
@@ -436,8 +472,8 @@ inline std::optional<Kind> kind_of(ByteView message) {
     return std::nullopt;
   }
   const auto kind = static_cast<Kind>(message[0]);
-  const bool known = (kind >= Kind::prepare && kind <= Kind::stored) ||
-                     (kind >= Kind::ask && kind <= Kind::read_done);
+  const bool known = (kind >= Kind::prepare && kind <= Kind::founded) ||
+                     (kind >= Kind::ask && kind <= Kind::change_told);
   return known ? std::optional{kind} : std::nullopt;
 }
 

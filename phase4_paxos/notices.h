@@ -7,9 +7,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "common/kv/command.h"
+#include "common/kv/members.h"
 #include "phase4_paxos/messages.h"
 
 namespace kv::paxos {
@@ -29,6 +32,7 @@ struct Progress {
   std::uint64_t checksum = 0;  // of the log up to `applied`
   bool taking_image = false;   // it gets on even if `applied` does not
   bool diverged = false;       // this replica must stop
+  std::uint64_t members = 0;   // the number of the last configuration; Deciders came before
 
   static void fields(auto& self, auto& visit) {
     visit("applied", self.applied.value);
@@ -37,6 +41,71 @@ struct Progress {
     visit("checksum", self.checksum);
     visit("taking_image", self.taking_image);
     visit("diverged", self.diverged);
+    visit("members", self.members);
+  }
+};
+
+/// The learner, to all: who decides the slots behind `applied`. It comes before any Progress from
+/// which it would not follow.
+struct Deciders {
+  static constexpr Kind kind = Kind::deciders;
+  Slot applied;
+  Configurations configurations;
+
+  static void fields(auto& self, auto& visit) {
+    visit("applied", self.applied.value);
+    Configurations::fields(self.configurations, visit);
+  }
+};
+
+/// The desk, to the learner: the replies of that life's parcels, from `first` on, are for me.
+struct AnswerFor {
+  static constexpr Kind kind = Kind::answer_for;
+  std::uint64_t boot = 0;
+  std::uint64_t first = 0;
+
+  static void fields(auto& self, auto& visit) {
+    visit("boot", self.boot);
+    visit("first", self.first);
+  }
+};
+
+/// Who knows of disks, to the acceptor: the log made this disk a member again, and from here on the
+/// acceptor speaks as that incarnation.
+struct Become {
+  static constexpr Kind kind = Kind::become;
+  std::uint64_t incarnation = 0;
+
+  static void fields(auto& self, auto& visit) { visit("incarnation", self.incarnation); }
+};
+
+/// The desk, to the proposer: an operator wants this. Asked again until it is told to be over.
+struct ChangeAsk {
+  static constexpr Kind kind = Kind::change_ask;
+  std::uint64_t number = 0;  // of the asking
+  MemberChange change;
+  std::uint64_t birth = 0;  // of the disk on which that node waits to be let in; 0: it does not
+  bool caught_up = false;   // so does it, with all but the last moment's slots applied
+
+  static void fields(auto& self, auto& visit) {
+    visit("number", self.number);
+    visit("change", self.change);
+    visit("birth", self.birth);
+    visit("caught_up", self.caught_up);
+  }
+};
+
+/// The proposer, to the desk: what the operator is to be told; or, if it is not over, why not yet.
+struct ChangeTold {
+  static constexpr Kind kind = Kind::change_told;
+  std::uint64_t number = 0;
+  std::optional<Status> status;
+  std::string why;
+
+  static void fields(auto& self, auto& visit) {
+    visit("number", self.number);
+    visit("status", self.status);
+    visit("why", self.why);
   }
 };
 

@@ -44,11 +44,17 @@ struct PaxosOptions {
   Duration learn_after = std::chrono::milliseconds{15};
   /// Commands that nobody could take for so long are given up.
   Duration command_patience = std::chrono::seconds{10};
+  /// Who waits to be made a member says so, and asks what was chosen, this often.
+  Duration knock_every = std::chrono::milliseconds{250};
   /// An image that its receiver stopped asking for is dropped.
   Duration image_patience = std::chrono::seconds{5};
 
   /// Proposed and not chosen: at most this many slots. Few, so that commands gather meanwhile.
   std::uint64_t pipeline_slots = 4;
+  /// Who decides a slot is known when the slot so far before it is applied: a change of members
+  /// takes effect so much later, and no slot is proposed sooner. At least pipeline_slots. At all
+  /// replicas the same, for the whole life of a cluster.
+  std::uint64_t window_slots = 1024;
   /// While a slot is open the next one waits so long at most for it, so that what comes meanwhile
   /// is one slot; see Gathering. 0: not at all.
   Duration gather{};
@@ -78,6 +84,7 @@ inline constexpr std::uint64_t slots_ahead_max = 64 * 1024;
 inline constexpr std::size_t reply_bytes_max = 1024 * 1024;
 /// Pieces of an image that are under way at once.
 inline constexpr std::uint64_t image_window = 8;
-inline constexpr std::size_t members_max = 64;
+/// Of one configuration: two may be under way, in a set of 64 bits.
+inline constexpr std::size_t voters_max = 32;
 
 }  // namespace kv::paxos

@@ -68,6 +68,19 @@ std::uint64_t count_commands(ByteView parcel) {
   return count;
 }
 
+Bytes pack_change(const Reconfigure& change) {
+  Bytes parcel(1, '\0');
+  wire::encode_to(change, parcel);
+  return parcel;
+}
+
+std::optional<Reconfigure> unpack_change(ByteView parcel) {
+  if (parcel.empty() || parcel[0] != '\0') {
+    return std::nullopt;
+  }
+  return wire::decode<Reconfigure>(parcel.substr(1));
+}
+
 Bytes begin_value(LogTime time) {
   Bytes value;
   write_varint(value, static_cast<std::uint64_t>(time.time_since_epoch().count()));

@@ -8,7 +8,7 @@
 //
 // A value: time (varint), then each parcel with its length before it. No bytes at all: a no-op
 // (Paxos Made Simple, 3). A parcel: node, boot, number (varints), then each command, as its fields,
-// with its length before it.
+// with its length before it. One of node 0 is a change of members instead: 0, then its fields.
 #pragma once
 
 #include <array>
@@ -20,6 +20,7 @@
 #include "common/core/ids.h"
 #include "common/core/time.h"
 #include "common/kv/command.h"
+#include "phase4_paxos/configuration.h"
 
 namespace kv::paxos {
 
@@ -42,6 +43,10 @@ std::optional<ParcelId> read_parcel_id(ByteView& parcel);
 bool read_command(ByteView& parcel, Command& command);
 /// How many are left, as far as their lengths tell.
 std::uint64_t count_commands(ByteView parcel);
+
+Bytes pack_change(const Reconfigure& change);
+/// Nothing if it is a parcel of commands, or nothing at all.
+std::optional<Reconfigure> unpack_change(ByteView parcel);
 
 Bytes begin_value(LogTime time);
 void append_parcel(Bytes& value, ByteView parcel);

@@ -22,16 +22,19 @@ PaxosReplica::PaxosReplica(NodeId self, std::vector<NodeId> members, PaxosOption
       options_(options),
       random_(options.seed),
       post_(self, options.note_level),
-      acquaintance_(self, members_, options_),
-      desk_(self, options_) {
-  check(std::ranges::find(members_, self) != members_.end() && members_.size() <= members_max);
+      acquaintance_(self, founders(), options_),
+      desk_(self, options_),
+      member_desk_(options_) {
+  check(members_.size() <= voters_max);
+  configurations_ = founders().empty() ? Configurations{} : Configurations{members_};
+  know_peers();
   reborn_ = {.acceptor = new_acceptor(), .learner = new_learner(), .boot = 0};
 }
 
 // --- hearing -------------------------------------------------------------------------------------
 
 void PaxosReplica::receive(Instant now, NodeId from, ByteView message, Effects& out) {
-  if (stopped() || std::ranges::find(members_, from) == members_.end()) {
+  if (diverged_) {
     return;
   }
   now_ = now;
@@ -61,10 +64,7 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
     case Kind::beat:
       return hear_beat(now, message);
     case Kind::prepare:
-      if (const auto prepare = unpack<Prepare>(message); prepare && acceptor_) {
-        acceptor_->on_prepare(now, from, *prepare, post_);
-      }
-      return;
+      return hear_prepare(now, from, message);
     case Kind::promise:
     case Kind::accepted:
     case Kind::refused:
@@ -99,12 +99,24 @@ void PaxosReplica::hear(Instant now, NodeId from, ByteView message) {
     case Kind::leapt:
     case Kind::read_now:
     case Kind::read_done:
+    case Kind::deciders:
+    case Kind::answer_for:
+    case Kind::become:
+    case Kind::change_ask:
+    case Kind::change_told:
       return from == self_ ? hear_notice(now, *kind, message) : void();
     case Kind::met:
     case Kind::promised:
     case Kind::head:
     case Kind::machine:
+    case Kind::founded:
       return;  // records: nobody says them
+  }
+}
+
+void PaxosReplica::hear_prepare(Instant now, NodeId from, ByteView message) {
+  if (const auto prepare = unpack<Prepare>(message); prepare && acceptor_) {
+    acceptor_->on_prepare(now, from, *prepare, post_);
   }
 }
 
@@ -192,11 +204,12 @@ void PaxosReplica::hear_as_learner(Instant now, NodeId from, Kind kind, ByteView
 
 void PaxosReplica::hear_greeting(Instant now, NodeId from, ByteView message) {
   if (const auto greet = unpack<Greet>(message)) {
-    return acquaintance_.on_greet(from, *greet, post_);
+    return acquaintance_.on_greet(now, from, *greet, applied_, post_);
   }
   const bool born = acquaintance_.born();
   if (const auto greeted = unpack<Greeted>(message)) {
     acquaintance_.on_greeted(from, *greeted, post_);
+    abandon_if_outside();
   }
   if (acquaintance_.born() && !born) {
     be_born(now, Spoke::never);
@@ -220,7 +233,7 @@ void PaxosReplica::finish_recovery() {
   if (recovery_->floor() > applied_) {
     return post_.send(self_, pack(Reach{recovery_->floor()}), Leaves::at_once);
   }
-  acceptor_ = recovery_->acceptor();
+  put_in_office(recovery_->acceptor());
   recovery_.reset();
 }
 
@@ -243,19 +256,31 @@ void PaxosReplica::hear_from_disk(Instant now, Kind kind, ByteView message) {
 
 /// What a part of this replica tells another.
 void PaxosReplica::hear_notice(Instant now, Kind kind, ByteView message) {
-  if (kind == Kind::progress) {
-    return hear_progress(now, message);
+  switch (kind) {
+    case Kind::progress:
+      return hear_progress(now, message);
+    case Kind::deciders:
+      return hear_deciders(now, message);
+    case Kind::become:
+    case Kind::change_ask:
+    case Kind::change_told:
+      return hear_of_members(now, kind, message);
+    case Kind::replied:
+    case Kind::leapt:
+    case Kind::read_done:
+      return hear_as_desk(kind, message);
+    default:
+      return learner_ ? hear_notice_as_learner(now, kind, message) : void();
   }
-  if (kind == Kind::replied || kind == Kind::leapt || kind == Kind::read_done) {
-    return hear_as_desk(kind, message);
-  }
-  if (!learner_) {
-    return;
-  }
+}
+
+void PaxosReplica::hear_notice_as_learner(Instant now, Kind kind, ByteView message) {
   if (kind == Kind::ask) {
     learner_->on_ask();
   } else if (const auto reach = unpack<Reach>(message)) {
     learner_->reach(now, reach->slot);
+  } else if (const auto whom = unpack<AnswerFor>(message)) {
+    learner_->answer_for(whom->boot, whom->first);
   } else if (const auto reads = unpack<ReadNow>(message)) {
     learner_->on_read_now(*reads, post_);
   }
@@ -283,7 +308,7 @@ void PaxosReplica::hear_progress(Instant now, ByteView message) {
     return;
   }
   diverged_ = diverged_ || progress->diverged;
-  if (stopped()) {
+  if (diverged_) {
     return;
   }
   applied_ = progress->applied;
@@ -293,6 +318,7 @@ void PaxosReplica::hear_progress(Instant now, ByteView message) {
     proposer_->on_progress(now, *progress);
   }
   if (acceptor_) {
+    acceptor_->on_applied(applied_);
     acceptor_->forget(Slot{progress->kept_from.value - 1});
   }
 }
@@ -301,7 +327,7 @@ void PaxosReplica::hear_progress(Instant now, ByteView message) {
 
 void PaxosReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
   post_.begin(out);
-  if (stopped()) {
+  if (diverged_ || acquaintance_.outside()) {
     return post_.answer(id, {.status = Status::unavailable,
                              .value = {},
                              .why = "this replica must not serve: its log says why"});
@@ -311,18 +337,19 @@ void PaxosReplica::request(Instant now, RequestId id, const Command& command, Ef
 
 /// What came in since the last tick leaves as few messages as can be.
 void PaxosReplica::tick(Instant now, Effects& out) {
-  if (stopped()) {
+  if (diverged_) {
     return;
   }
   now_ = now;
   post_.begin(out);
-  acquaintance_.tick(now, post_);
+  acquaintance_.tick(now, applied_, post_);
   desk_.tick(now, post_);
   hear_local(now);
   if (proposer_) {
     proposer_->tick(now, post_);
     hear_local(now);
   }
+  serve_operator(now);
   if (learner_) {
     learner_->tick(now, post_);
   }
@@ -336,13 +363,13 @@ void PaxosReplica::tick(Instant now, Effects& out) {
 }
 
 Instant PaxosReplica::wake_at() const {
-  if (stopped()) {
+  if (diverged_) {
     return never;
   }
   if (acceptor_ && acceptor_->has_news()) {
     return now_;
   }
-  Instant at = std::min(desk_.wake_at(), acquaintance_.wake_at());
+  Instant at = std::min({desk_.wake_at(), acquaintance_.wake_at(), member_desk_.wake_at()});
   at = recovery_ ? std::min(at, recovery_->wake_at()) : at;
   at = proposer_ ? std::min(at, proposer_->wake_at()) : at;
   return learner_ ? std::min(at, learner_->wake_at()) : at;

@@ -73,6 +73,10 @@ void PaxosReplica::recover_into(Reborn& roles, ByteView record) {
     if (roles.acceptor) {
       roles.acceptor->recover(*promised);
     }
+  } else if (const auto founded = unpack<Founded>(record)) {
+    if (roles.learner) {
+      roles.learner->recover(*founded);
+    }
   } else if (const auto met = unpack<Met>(record)) {
     if (desk_boot_ == 0) {  // of the replica, not of a role
       acquaintance_.recover(*met);
@@ -91,12 +95,19 @@ void PaxosReplica::start(Instant now, Effects& out) {
   now_ = now;
   post_.begin(out);
   last_boot_ = reborn_.boot;
+  const bool first = last_boot_ == 0;
   desk_boot_ = next_life();
   desk_.start(now, desk_boot_);
-  begin_life_of_learner(now);
   const bool spoke = acquaintance_.born();
-  acquaintance_.start(now, random_.next() | 1, post_);
-  if (acquaintance_.born()) {
+  // The time is in it because of replicas that are started with the same --seed again.
+  const auto time = static_cast<std::uint64_t>(now.time_since_epoch().count());
+  acquaintance_.start(now, (random_.next() ^ time) << 1 | 1, post_);
+  if (first && !founders().empty()) {
+    post_.record(pack(Founded{Configurations{members_}}));
+  }
+  begin_life_of_learner(now);
+  hear_local(now);  // who decides, if it knows
+  if (acquaintance_.born() && !in_office_) {
     be_born(now, spoke ? Spoke::in_earlier_lives : Spoke::never);
   }
   hear_local(now);
@@ -104,9 +115,11 @@ void PaxosReplica::start(Instant now, Effects& out) {
 
 /// It may speak: it is who it was, or was never anybody.
 void PaxosReplica::be_born(Instant now, Spoke spoke) {
+  in_office_ = true;
+  desk_.on_born();
   begin_life_of_proposer(now, desk_boot_);
   if (durable() || spoke == Spoke::never) {  // then it has nothing to remember
-    acceptor_ = reborn_.acceptor ? std::move(reborn_.acceptor) : new_acceptor();
+    put_in_office(reborn_.acceptor ? std::move(reborn_.acceptor) : new_acceptor());
   } else {
     begin_life_of_acceptor(desk_boot_);
   }
@@ -122,12 +135,24 @@ std::uint64_t PaxosReplica::next_life() {
 }
 
 void PaxosReplica::begin_life_of_proposer(Instant now, std::uint64_t life) {
-  proposer_ = std::make_unique<Proposer>(self_, members_, options_, life, random_.next());
+  // Who was let in and lost what its learner knew: nothing of that need be durable.
+  waiting_life_ = configurations_.known() ? 0 : life;
+  if (waiting_life_ != 0) {
+    return;
+  }
+  proposer_ = std::make_unique<Proposer>(self_, configurations_, options_, life, random_.next());
   if (desk_.booted() && life == desk_boot_) {
     proposer_->on_booted(life);
   }
   proposer_->start(now);
+  proposer_->on_deciders({decided_at_, configurations_});
   post_.send(self_, pack(Ask{}), Leaves::at_once);
+}
+
+void PaxosReplica::put_in_office(std::unique_ptr<Acceptor> acceptor) {
+  acceptor_ = std::move(acceptor);
+  acceptor_->be(acquaintance_.incarnation());
+  acceptor_->on_applied(applied_);
 }
 
 /// Of an acceptor whose memory was all that it had.
@@ -135,7 +160,7 @@ void PaxosReplica::begin_life_of_acceptor(std::uint64_t life) {
   acceptor_.reset();
   recovery_.reset();
   if (options_.acceptor == AcceptorMemory::amnesia) {
-    acceptor_ = new_acceptor();
+    put_in_office(new_acceptor());
   } else {
     recovery_ = std::make_unique<AcceptorRecovery>(self_, members_, options_, life);
     post_.send(self_, pack(Ask{}), Leaves::at_once);
@@ -153,7 +178,7 @@ void PaxosReplica::witness_recovered() {
   if (!options_.watch_durability || !acceptor_) {
     return;
   }
-  Stored stored{.promised = acceptor_->promised(), .accepted = acceptor_->accepted_after({})};
+  Stored stored{acceptor_->promised(), acceptor_->accepted_after({}), acceptor_->incarnation()};
   for (Proposal& proposal : stored.accepted) {
     proposal.value = std::to_string(hash_of(proposal.value));
   }
@@ -186,6 +211,7 @@ void PaxosReplica::kill_role(std::string_view role) {
   check(has_role(role));
   if (is_or_all(role, "proposer")) {
     proposer_.reset();
+    waiting_life_ = 0;
   }
   // Without stable storage the learner stands for what the acceptor no longer tells: who loses
   // the one must not speak as the other.
@@ -247,7 +273,7 @@ void PaxosReplica::start_roles(const Births& births, Instant now, Effects& out) 
     begin_life_of_acceptor(next_life());
   } else if (births.acceptor || (acceptor_ && learner_ && reborn_.acceptor &&
                                  acceptor_->floor() > learner_->applied())) {
-    acceptor_ = std::move(reborn_.acceptor);
+    put_in_office(std::move(reborn_.acceptor));
     witness_recovered();
   }
   reborn_ = {};
@@ -277,26 +303,28 @@ void PaxosReplica::adopt(Cast cast) {
 /// All that the records given out so far say: the life's number, the promise, what is applied, and
 /// what was accepted behind it.
 bool PaxosReplica::begin_snapshot() {
-  return begin_snapshot_of(*this, *this);
+  return begin_snapshot_of(this, *this);
 }
 
-bool PaxosReplica::begin_snapshot_of(const PaxosReplica& acceptors, PaxosReplica& learners) {
-  const Acceptor* const acceptor = acceptors.acceptor();
-  if (acceptor == nullptr || !learners.learner_ || stopped() ||
+bool PaxosReplica::begin_snapshot_of(const PaxosReplica* acceptors, PaxosReplica& learners) {
+  const Acceptor* const acceptor = acceptors == nullptr ? nullptr : acceptors->acceptor();
+  if ((speaks() && acceptor == nullptr) || !learners.learner_ || diverged_ ||
       !learners.learner_->begin_snapshot()) {
     return false;
   }
   imaged_ = learners.learner_;
   const Slot applied = imaged_->applied();
-  check(acceptor->floor() <= applied);  // what it does not tell, the learner's image shows
-  Bytes parcels;
-  imaged_->parcels().encode_to(parcels);
+  const Ballot promised = speaks() ? acceptor->promised() : Ballot{};
   first_pieces_.clear();
-  first_pieces_.push_back(pack(
-      Head{.boot = last_boot_, .promised = acceptor->promised(), .applied = applied}, parcels));
+  first_pieces_.push_back(pack(Head{.boot = last_boot_, .promised = promised, .applied = applied},
+                               imaged_->head_body()));
   for (const Met& met : acquaintance_.all()) {
     first_pieces_.push_back(pack(met));
   }
+  if (!speaks()) {
+    return true;
+  }
+  check(acceptor->floor() <= applied);  // what it does not tell, the learner's image shows
   for (const Proposal& proposal : acceptor->accepted_after(applied)) {
     first_pieces_.push_back(
         pack(Accept{.ballot = proposal.ballot, .slot = proposal.slot, .chosen = applied},

@@ -7,6 +7,10 @@
 //
 // It needs no stable storage but for the number of its life, which is part of its ballots. Its
 // messages need not wait for the disk of its own replica: the acceptor beside it is one of several.
+//
+// It proposes only where it knows who decides: up to window_slots behind what its learner has
+// applied (configuration.h), with promises of a majority of every configuration in that window.
+// When it learns of another one it begins phase 1 anew, in a greater ballot.
 #pragma once
 
 #include <algorithm>
@@ -21,19 +25,21 @@
 #include "common/core/time.h"
 #include "common/kv/state_machine.h"
 #include "phase4_paxos/ballot.h"
+#include "phase4_paxos/configuration.h"
 #include "phase4_paxos/messages.h"
 #include "phase4_paxos/notices.h"
 #include "phase4_paxos/options.h"
 #include "phase4_paxos/parcel.h"
 #include "phase4_paxos/post.h"
+#include "phase4_paxos/quorums.h"
 
 namespace kv::paxos {
 
 class Proposer {
  public:
-  /// `members` are in order. Life number `boot` of this replica's proposer: it does nothing until
-  /// on_booted() says that the number is durable.
-  Proposer(NodeId self, std::vector<NodeId> members, const PaxosOptions& options,
+  /// Life number `boot` of this replica's proposer: it does nothing until on_booted() says that the
+  /// number is durable. `configurations` are those behind what it is told to be applied.
+  Proposer(NodeId self, Configurations configurations, const PaxosOptions& options,
            std::uint64_t boot, std::uint64_t seed);
 
   void start(Instant now);
@@ -53,8 +59,21 @@ class Proposer {
 
   /// Of the learner beside it.
   void on_progress(Instant now, const Progress& progress);
+  void on_deciders(const Deciders& deciders);
 
   bool leading() const { return stage_ == Stage::leading; }
+  /// Whether it leads, no change of members is under way, and it has proposed none yet.
+  bool may_reconfigure() const;
+  /// check() may_reconfigure(). The next value has it. Whether it took effect is to be seen in the
+  /// learner's configurations; if this leadership ends before, perhaps not.
+  void reconfigure(const Reconfigure& change);
+  /// Whether the last change is over for good: a majority of its voters has applied all that others
+  /// decided.
+  bool settled() const;
+  /// Whether that acceptor, or another disk of that node, answered lately.
+  bool hears(NodeId node, Instant now) const;
+  /// Who decides the slots behind what is applied, as it knows.
+  const Configurations& configurations() const { return configurations_; }
   const Ballot& ballot() const { return ballot_; }
   Slot chosen() const { return chosen_; }
   /// What earlier leaders may have had chosen ends here.
@@ -67,19 +86,18 @@ class Proposer {
 
  private:
   enum class Stage : std::uint8_t { following, preparing, leading };
-  using Members = std::uint64_t;  // a bit each, by their order
 
   struct Open {  // a slot that is proposed and not known to be chosen
     Bytes message;
-    Members accepted = 0;
-    Members wanted = 0;          // by clients of these
+    Seats accepted = 0;
+    Seats wanted = 0;            // by clients of these
     std::uint64_t commands = 0;  // of parcels; not of what an earlier leader left
     Instant sent_at;
   };
   struct Queued {
     Bytes parcel;
     std::uint64_t commands = 0;
-    Members from = 0;
+    NodeId from;
   };
   struct Asked {
     NodeId from;
@@ -88,16 +106,17 @@ class Proposer {
   struct Reads {  // that wait for a majority to confirm the ballot, in this round or a later one
     std::uint64_t round = 0;
     Slot slot;
-    Members confirmed = 0;
+    Seats confirmed = 0;
     std::vector<Asked> asks;
   };
 
   // Phase 1.
   void prepare(Instant now, Post& post);
   void ask_for_promises(Post& post);
+  void ask_for_news(Post& post) const;
   void adopt(const Promise& promise);
-  bool counts(NodeId from, const Lives& lives);
-  void discount(std::size_t place);
+  bool counts(std::size_t seat, const Lives& lives);
+  void discount(std::size_t seat);
   void lead(Instant now, Post& post);
   void follow(Instant now, const char* why, Post& post);
   void lose(Instant now);
@@ -106,10 +125,19 @@ class Proposer {
   bool duels() const { return options_.leadership == Leadership::none; }
   /// Without a leader: whether there is a reason to win a ballot.
   bool wants_ballot() const { return !queue_.empty() || !asks_.empty(); }
+  /// Whether it may begin a ballot at all.
+  bool may_run() const;
+  /// Others decide, now or soon, than those who were asked for promises.
+  bool reconfigured() const {
+    return stage_ != Stage::following && configurations_.latest().number != number_;
+  }
+  bool needs_own_promise() const;
+  void prepare_again(Instant now, Post& post);
 
   // Phase 2.
+  void propose_adopted(Instant now, Post& post);
   void propose_queued(Instant now, Post& post);
-  void enqueue(ByteView parcel, ByteView commands, Members from);
+  void enqueue(ByteView parcel, ByteView commands, NodeId from);
   Bytes take_value(Instant now, Open& open);
   void propose(Instant now, ByteView value, Open open, Post& post);
   void advance(Instant now, Post& post);
@@ -120,18 +148,28 @@ class Proposer {
   void begin_reads(Instant now, Post& post);
   void answer_reads(Post& post);
   void keep_leading(Instant now, Post& post);
+  bool steps_down(Instant now, Post& post);
 
   void send_all(Bytes message, Post& post);
-  Members bit(NodeId node) const;
-  bool is_majority(Members members) const;
-  bool may_open() const { return !queue_.empty() && open_.size() < options_.pipeline_slots; }
+  Seats own() const { return quorums_.of(self_); }
+  Slot next_slot() const { return chosen_ + 1 + open_.size(); }
+  bool may_propose() const {
+    return next_slot() > adopted_end_ && next_slot() <= window_end_ && !reconfigured();
+  }
+  bool may_open() const {
+    return (!queue_.empty() || change_) && open_.size() < options_.pipeline_slots && may_propose();
+  }
+  /// A change takes effect in a later slot: those before it are used up at once.
+  bool fills() const { return configurations_.latest().from > next_slot() && may_propose(); }
+  /// Whether it is known who would have to have decided the slot behind what a read must show.
+  bool may_read() const { return read_slot() + 1 <= window_end_; }
+  Slot read_slot() const { return std::max(chosen_, adopted_end_); }
   /// never: there is nothing to propose, or no room.
   Instant propose_at() const { return may_open() ? gathering_.due(now_, queue_commands_) : never; }
   Duration draw_patience();
   void note_role(Level level, const char* event, const char* why, Post& post) const;
 
   const NodeId self_;
-  const std::vector<NodeId> members_;
   const PaxosOptions& options_;
   const std::uint64_t boot_;
   bool booted_ = false;
@@ -149,13 +187,16 @@ class Proposer {
 
   // preparing and leading
   Ballot ballot_;
+  Quorums quorums_;             // of the slots from from_ on
+  std::uint64_t number_ = 0;    // of the last configuration among them
+  Slot window_end_;             // up to here it is known who decides
   Lives lives_;                 // of acceptors, as far as was heard; empty: they are durable
-  Members promised_ = 0;        // all of it was told
-  std::vector<Slot> ask_from_;  // of each member: where its Promise goes on
+  Seats promised_ = 0;          // all of it was told
+  std::vector<Slot> ask_from_;  // of each seat: where its Promise goes on
   bool own_asked_ = false;
   Slot from_;
   Slot floor_;
-  std::map<Slot, Proposal> adopted_;
+  std::map<Slot, Proposal> adopted_;  // and not proposed yet
   Instant prepare_until_{};
   Instant resend_at_{};
 
@@ -166,24 +207,30 @@ class Proposer {
   std::deque<Queued> queue_;
   std::size_t queue_bytes_ = 0;
   std::uint64_t queue_commands_ = 0;
-  Gathering gathering_;  // of what is queued
-  ParcelWindows taken_;  // into the queue, in this ballot
+  Gathering gathering_;                        // of what is queued
+  ParcelWindows taken_;                        // into the queue, in this ballot
+  std::optional<Bytes> change_;                // of members: to be proposed next
+  std::optional<std::uint64_t> changes_from_;  // the number that a change was proposed on
   Stamper stamper_;
   std::vector<Asked> asks_;
   std::optional<Reads> reads_;
   std::uint64_t beat_round_ = 0;
   std::uint64_t own_round_ = 0;  // that the acceptor beside it confirmed, in any ballot
+  Seats own_seat_ = 0;           // as which it did
   Instant beat_at_{};
-  Members want_news_ = 0;
-  std::vector<Instant> confirmed_at_;  // by each member, or accepted
+  Seats want_news_ = 0;
+  std::vector<Instant> confirmed_at_;  // by each seat, or accepted
+  std::vector<Slot> applied_by_;       // each seat's learner, as it said with that
   std::uint64_t challenge_round_ = 0;  // a greater ballot was promised by somebody: 0 none
-  Members challenge_confirmed_ = 0;
+  Seats challenge_confirmed_ = 0;
 
   // of the learner beside it
   Slot applied_;
+  Configurations configurations_;  // behind it
   LogTime log_time_{};
-  std::uint64_t checksum_ = 0;
-  Instant learner_at_{};  // when it was last known to get on
+  Slot checked_at_;             // up to here the log has …
+  std::uint64_t checksum_ = 0;  // … this checksum
+  Instant learner_at_{};        // when it was last known to get on
 };
 
 }  // namespace kv::paxos

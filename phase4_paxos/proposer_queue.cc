@@ -1,4 +1,6 @@
 // What a proposer was asked to have chosen, until a slot takes it.
+#include <utility>
+
 #include "phase4_paxos/proposer.h"
 
 namespace kv::paxos {
@@ -10,11 +12,11 @@ void Proposer::on_forward(NodeId from, ByteView parcel) {
       queue_bytes_ + parcel.size() > options_.queue_bytes_max || !taken_.take(*id)) {
     return;  // whoever waits sends it again, to whoever leads then
   }
-  enqueue(parcel, rest, bit(from));
+  enqueue(parcel, rest, from);
 }
 
 /// `commands`: what the parcel holds behind its id.
-void Proposer::enqueue(ByteView parcel, ByteView commands, Members from) {
+void Proposer::enqueue(ByteView parcel, ByteView commands, NodeId from) {
   const std::uint64_t count = count_commands(commands);
   queue_bytes_ += parcel.size();
   queue_commands_ += count;
@@ -23,10 +25,13 @@ void Proposer::enqueue(ByteView parcel, ByteView commands, Members from) {
 
 Bytes Proposer::take_value(Instant now, Open& open) {
   Bytes value = begin_value(stamper_.stamp(now, log_time_));
+  if (change_) {
+    append_parcel(value, *std::exchange(change_, std::nullopt));
+  }
   while (!queue_.empty() && value.size() < options_.slot_bytes) {
     const Queued& queued = queue_.front();
     append_parcel(value, queued.parcel);
-    open.wanted |= queued.from;
+    open.wanted |= quorums_.of(queued.from);
     open.commands += queued.commands;
     queue_bytes_ -= queued.parcel.size();
     queue_commands_ -= queued.commands;
@@ -44,7 +49,7 @@ void Proposer::queue_again(const Open& open) {
   while (const auto parcel = read_string(value)) {
     ByteView rest = *parcel;
     if (const auto id = read_parcel_id(rest); id && id->node == self_) {
-      enqueue(*parcel, rest, bit(self_));
+      enqueue(*parcel, rest, self_);
     }
   }
 }

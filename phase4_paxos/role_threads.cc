@@ -58,7 +58,7 @@ class RoleThreads::Quarters {
 
   /// Held during a step: whoever has it may look at the role.
   std::mutex& steps() { return steps_; }
-  PaxosReplica& role() { return *role_; }
+  PaxosReplica* role() { return role_.get(); }
 
  private:
   void live();
@@ -266,9 +266,9 @@ Instant RoleThreads::collect_at() const {
   return news_.load() ? Instant{} : never;
 }
 
-void RoleThreads::between_steps(const std::function<void(PaxosReplica&, PaxosReplica&)>& look) {
+void RoleThreads::between_steps(const Look& look) {
   const std::scoped_lock lock{of(Part::acceptor).steps(), of(Part::learner).steps()};
-  look(of(Part::acceptor).role(), of(Part::learner).role());
+  look(of(Part::acceptor).role(), *of(Part::learner).role());
 }
 
 /// The learner's thread may be at the state that the image shows.

@@ -48,7 +48,7 @@ class RoleThreads final : public RolesApart, public host::Threaded {
   std::vector<Bytes> take_home_letters() override;
   void collect(Instant now, Effects& out) override;
   Instant collect_at() const override;
-  void between_steps(const std::function<void(PaxosReplica&, PaxosReplica&)>& look) override;
+  void between_steps(const Look& look) override;
   Bytes pull_piece(const std::function<Bytes()>& next_piece) override;
   bool leads() const override { return leads_.load(std::memory_order_relaxed); }
 

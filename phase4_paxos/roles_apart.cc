@@ -25,6 +25,7 @@ Hearers hearers_of(Kind kind) {
     case Kind::prepare:
     case Kind::recover_ask:
     case Kind::recover_tell:
+    case Kind::become:
       return {.acceptor = true};
     case Kind::promise:
     case Kind::accepted:
@@ -32,6 +33,7 @@ Hearers hearers_of(Kind kind) {
     case Kind::confirmed:
     case Kind::forward:
     case Kind::read_ask:
+    case Kind::change_ask:
       return {.proposer = true};
     case Kind::learn:
     case Kind::learned:
@@ -40,7 +42,10 @@ Hearers hearers_of(Kind kind) {
     case Kind::ask:
     case Kind::reach:
     case Kind::read_now:
+    case Kind::answer_for:
       return {.learner = true};
+    case Kind::deciders:
+      return {.home = true, .proposer = true};
     case Kind::read_at:
     case Kind::greet:
     case Kind::greeted:
@@ -48,6 +53,7 @@ Hearers hearers_of(Kind kind) {
     case Kind::replied:
     case Kind::leapt:
     case Kind::read_done:
+    case Kind::change_told:
       return {.home = true};
     case Kind::booted:
     case Kind::progress:
@@ -56,6 +62,7 @@ Hearers hearers_of(Kind kind) {
     case Kind::promised:
     case Kind::head:
     case Kind::machine:
+    case Kind::founded:
       return {};  // records: nobody says them
   }
   return {};
@@ -169,6 +176,12 @@ void RolesApart::request(Instant now, RequestId id, const Command& command, Effe
   settle();
 }
 
+void RolesApart::change_members(Instant now, RequestId id, const MemberChange& change,
+                                Effects& out) {
+  home_.change_members(now, id, change, out);
+  settle();
+}
+
 void RolesApart::tick(Instant now, Effects& out) {
   collect(now, out);
   for (const Bytes& message : take_home_letters()) {
@@ -237,8 +250,9 @@ void RolesApart::start_role(std::string_view role, Instant now, Effects& out) {
 /// It may stand for more than was collected so far: to hear a record of it again changes nothing.
 bool RolesApart::begin_snapshot() {
   bool begun = false;
-  if (!home_.stopped() && lives(Part::acceptor) && lives(Part::learner)) {
-    between_steps([&](PaxosReplica& acceptor, PaxosReplica& learner) {
+  const bool silent = !home_.speaks();  // there is no acceptor to look at
+  if (!home_.stopped() && (silent || lives(Part::acceptor)) && lives(Part::learner)) {
+    between_steps([&](const PaxosReplica* acceptor, PaxosReplica& learner) {
       begun = home_.begin_snapshot_of(acceptor, learner);
     });
   }

@@ -20,6 +20,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/kv/members.h"
 #include "common/kv/replica.h"
 #include "common/kv/roles.h"
 #include "phase4_paxos/options.h"
@@ -33,7 +34,7 @@ constexpr std::string_view name_of(Part part) {
   return part == Part::proposer ? "proposer" : part == Part::acceptor ? "acceptor" : "learner";
 }
 
-class RolesApart : public Replica, public Roles {
+class RolesApart : public Replica, public Roles, public Members {
  public:
   RolesApart(NodeId self, std::vector<NodeId> members, PaxosOptions options);
 
@@ -54,8 +55,12 @@ class RolesApart : public Replica, public Roles {
   void recover_role(std::string_view role, ByteView record) override;
   void start_role(std::string_view role, Instant now, Effects& out) override;
 
+  MemberList members() const override { return home_.members(); }
+  std::uint64_t members_version() const override { return home_.members_version(); }
+  void change_members(Instant now, RequestId id, const MemberChange& change, Effects& out) override;
+
   /// As of a PaxosReplica.
-  bool serves() const { return !home_.stopped() && lives(Part::learner) && home_.hears_leader(); }
+  bool serves() const { return !home_.refuses() && lives(Part::learner) && home_.hears_leader(); }
   Slot applied() const { return home_.applied(); }
   NodeId self() const { return self_; }
 
@@ -87,9 +92,10 @@ class RolesApart : public Replica, public Roles {
   virtual void collect(Instant now, Effects& out) = 0;
   /// When there may be something to collect.
   virtual Instant collect_at() const = 0;
-  /// Calls `look` between two steps of these, neither of which runs meanwhile. Both live.
-  virtual void between_steps(
-      const std::function<void(PaxosReplica& acceptor, PaxosReplica& learner)>& look) = 0;
+  using Look = std::function<void(const PaxosReplica* acceptor, PaxosReplica& learner)>;
+  /// Calls `look` between two steps of these, neither of which runs meanwhile. The learner lives;
+  /// no acceptor is null.
+  virtual void between_steps(const Look& look) = 0;
   /// As between_steps(), of the learner if it lives.
   virtual Bytes pull_piece(const std::function<Bytes()>& next_piece) = 0;
   virtual bool leads() const = 0;

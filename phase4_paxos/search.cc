@@ -66,7 +66,8 @@ Saying saying_of(ByteView message) {
 /// A state. Only values: a copy is a state of its own.
 struct Cluster {
   Cluster(const std::vector<NodeId>& members, const PaxosOptions& options, const Lives& lives)
-      : proposers{Proposer{{1}, members, options, 1, 1}, Proposer{{2}, members, options, 1, 2}},
+      : proposers{Proposer{{1}, Configurations{members}, options, 1, 1},
+                  Proposer{{2}, Configurations{members}, options, 1, 2}},
         acceptors{Acceptor{options, lives}, Acceptor{options, lives}, Acceptor{options, lives}} {}
 
   std::array<Proposer, 2> proposers;

@@ -97,6 +97,7 @@ int main(int argc, char** argv) {
        .serving =
            [](const Replica& replica) {
              return ask(replica, [](const auto& paxos) { return paxos.serves(); });
-           }},
+           },
+       .members_change = true},
       argc, argv);
 }

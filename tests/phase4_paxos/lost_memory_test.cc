@@ -157,8 +157,8 @@ struct Story {
   std::unique_ptr<Acceptor> acceptors[3];
   std::vector<Bytes> records[3];
   std::unique_ptr<AcceptorRecovery> recovery;
-  Proposer a{one, members, options, 1, 1};
-  Proposer b{two, members, options, 1, 2};
+  Proposer a{one, Configurations{members}, options, 1, 1};
+  Proposer b{two, Configurations{members}, options, 1, 2};
 };
 
 }  // namespace

@@ -25,7 +25,7 @@ BOOST_AUTO_TEST_CASE(messages_have_the_bytes_that_the_protocol_page_shows) {
   const Accept accept{.ballot = some, .slot = {7}, .chosen = {6}};
   BOOST_TEST((pack(accept, "") == bytes({3, 5, 2, 3, 1, 7, 6})));
   const Accepted accepted{.ballot = some, .slots = {{{7}, {9}}}, .lives = {}};
-  BOOST_TEST((pack(accepted) == bytes({4, 2, 3, 1, 1, 2, 7, 9, 0})));
+  BOOST_TEST((pack(accepted) == bytes({4, 2, 3, 1, 1, 2, 7, 9, 0, 0})));
 }
 
 BOOST_AUTO_TEST_CASE(a_body_is_the_rest_whatever_is_in_it) {
@@ -43,6 +43,7 @@ BOOST_AUTO_TEST_CASE(the_kinds_keep_their_numbers) {
   BOOST_TEST(static_cast<int>(Kind::recover_tell) == 16);
   BOOST_TEST(static_cast<int>(Kind::met) == 19);
   BOOST_TEST(static_cast<int>(Kind::machine) == 23);
+  BOOST_TEST(static_cast<int>(Kind::founded) == 25);
 }
 
 BOOST_AUTO_TEST_CASE(another_kind_and_a_message_cut_short_are_none) {

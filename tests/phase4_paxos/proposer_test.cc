@@ -12,7 +12,7 @@ const PaxosOptions options;
 /// The proposer of node 1 of three.
 struct World {
   explicit World(const PaxosOptions& with = options)
-      : proposer{one, {one, two, three}, with, 1, 42} {
+      : proposer{one, Configurations{{one, two, three}}, with, 1, 42} {
     proposer.start(at(0));
     proposer.on_booted(1);
   }
@@ -63,7 +63,7 @@ struct World {
 BOOST_FIXTURE_TEST_SUITE(phase4_proposer, World)
 
 BOOST_AUTO_TEST_CASE(it_is_silent_until_the_number_of_its_life_is_durable) {
-  Proposer young{one, {one, two, three}, options, 9, 42};
+  Proposer young{one, Configurations{{one, two, three}}, options, 9, 42};
   young.start(at(0));
   young.tick(at(5000), said.post);
   BOOST_TEST(!said.to<Prepare>(two).has_value());
@@ -307,6 +307,115 @@ BOOST_AUTO_TEST_CASE(one_acceptor_that_promised_more_is_won_back_while_a_majorit
   proposer.on_confirmed(at(1003), two, {mine, round}, said.post);
   BOOST_REQUIRE(said.to<Prepare>(three).has_value());
   BOOST_TEST((said.to<Prepare>(three)->ballot > ballot(50, 3)));
+}
+
+// --- members -------------------------------------------------------------------------------------
+
+namespace {
+
+/// Node 4 decides with the others from slot 15 on; the proposer's learner has applied up to 5.
+Deciders with_four() {
+  Deciders deciders{{5}, Configurations{{one, two, three}}};
+  const std::vector<Voter> before = deciders.configurations.latest().voters;
+  std::vector<Voter> voters = before;
+  voters.push_back({.node = {4}, .incarnation = 1, .birth = 9, .address = {}});
+  deciders.configurations.apply({5}, {.base = 0, .before = before, .voters = voters}, 10);
+  return deciders;
+}
+
+PaxosOptions with_window() {
+  PaxosOptions with;
+  with.window_slots = 10;
+  return with;
+}
+
+const PaxosOptions windowed = with_window();
+
+/// Leads nodes 1 to 4, of whom the last decides from slot 15 on.
+struct Changing : World {
+  Changing() : World(windowed) {
+    proposer.on_deciders(with_four());
+    prepare();
+    promise_from(two, 0);
+    promise_from(three, 0);
+  }
+  void promise_from(NodeId from, std::uint64_t incarnation) {
+    proposer.on_promise(at(1001), from,
+                        {.ballot = mine,
+                         .from = {6},
+                         .next = {},
+                         .floor = {},
+                         .accepted = {},
+                         .lives = {},
+                         .incarnation = incarnation},
+                        said.post);
+  }
+  void accepted_by(NodeId from, std::uint64_t incarnation, Slot first, Slot last) {
+    proposer.on_accepted(
+        at(1002), from,
+        {.ballot = mine, .slots = {{first, last}}, .lives = {}, .incarnation = incarnation},
+        said.post);
+  }
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_ballot_needs_a_majority_of_those_who_decide_soon_too, Changing) {
+  BOOST_TEST(!proposer.leading());  // two of three, and two of four
+  promise_from({4}, 0);             // by a disk that is not the one that was let in
+  BOOST_TEST(!proposer.leading());
+  promise_from({4}, 1);
+  BOOST_TEST(proposer.leading());
+}
+
+BOOST_FIXTURE_TEST_CASE(slots_before_a_change_are_used_up_at_once, Changing) {
+  promise_from({4}, 1);
+  proposer.tick(at(1002), said.post);
+  BOOST_TEST(proposed().size() == 9U);  // 6 to 14
+  BOOST_TEST((proposed().back().first == Slot{14}));
+}
+
+BOOST_FIXTURE_TEST_CASE(each_slot_is_decided_by_those_of_its_own_configuration, Changing) {
+  promise_from({4}, 1);
+  forward(one, 1);
+  proposer.tick(at(1002), said.post);
+  accepted_by({4}, 1, {6}, {14});
+  accepted_by(two, 0, {6}, {14});
+  BOOST_TEST((proposer.chosen() == Slot{5}));
+  accepted_by(three, 0, {6}, {14});
+  BOOST_TEST((proposer.chosen() == Slot{14}));
+  forward(one, 2);
+  proposer.tick(at(1003), said.post);
+  accepted_by(two, 0, {15}, {15});
+  accepted_by(three, 0, {15}, {15});
+  BOOST_TEST((proposer.chosen() == Slot{14}));
+  accepted_by({4}, 1, {15}, {15});
+  BOOST_TEST((proposer.chosen() == Slot{15}));
+}
+
+BOOST_FIXTURE_TEST_CASE(nothing_is_proposed_where_it_is_not_known_who_decides, Changing) {
+  promise_from({4}, 1);
+  proposer.tick(at(1002), said.post);
+  for (const std::uint64_t last : {14U, 15U, 16U}) {
+    for (std::uint64_t slot = 6; slot <= last; ++slot) {
+      accepted_by(two, 0, {slot}, {slot});
+      accepted_by(three, 0, {slot}, {slot});
+      accepted_by({4}, 1, {slot}, {slot});
+    }
+    forward(one, last);
+    proposer.tick(at(1003), said.post);
+  }
+  BOOST_TEST((proposed().back().first == Slot{15}));  // 10 behind what is applied
+  BOOST_TEST((proposer.wake_at() > at(1003)));
+}
+
+BOOST_AUTO_TEST_CASE(a_leader_that_learns_of_a_change_wins_a_ballot_anew) {
+  lead();
+  const Ballot before = mine;
+  proposer.on_deciders(with_four());
+  BOOST_TEST((proposer.wake_at() <= at(1002)));
+  proposer.tick(at(1002), said.post);
+  BOOST_TEST((said.to<Prepare>({4})->ballot > before));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

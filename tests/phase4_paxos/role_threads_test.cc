@@ -22,7 +22,7 @@ using std::chrono::milliseconds;
 
 constexpr std::uint32_t nodes = 3;
 
-/// Three replicas in one process, each with a disk of its own.
+/// Three replicas in one process, each with a disk of its own; and a fourth one that may join.
 struct World {
   World() {
     for (std::uint32_t node = 1; node <= nodes; ++node) {
@@ -41,7 +41,7 @@ struct World {
                                                    .election_min = milliseconds{100},
                                                    .election_max = milliseconds{200},
                                                    .beat_every = milliseconds{20}}),
-        place.disk, *place.transport, *log,
+        *place.disk, *place.transport, *log,
         {.self = node,
          .directory = "d",
          .segment_bytes = 64 * 1024,
@@ -60,16 +60,40 @@ struct World {
     at(node).host->submit(command, [promise](const Reply& reply) { promise->set_value(reply); });
     return promise->get_future().get();
   }
+  /// Asked of all that are up until one has done it: whoever does not lead says so.
+  void change(MemberVerb verb, NodeId node) {
+    for (std::uint32_t i = 0;; ++i) {
+      Place& place = places[i % places.size()];
+      if (!place.host) {
+        continue;
+      }
+      const auto promise = std::make_shared<std::promise<Reply>>();
+      place.host->change_members({.verb = verb, .node = node, .address = {}},
+                                 [promise](const Reply& reply) { promise->set_value(reply); });
+      const Reply reply = promise->get_future().get();
+      if (reply.status == Status::ok) {
+        return;
+      }
+      BOOST_REQUIRE_MESSAGE(reply.status == Status::unavailable, reply.why);
+    }
+  }
+  std::vector<std::uint32_t> voters(NodeId node) {
+    std::vector<std::uint32_t> voters;
+    for (const Member& member : at(node).host->members().members) {
+      voters.push_back(member.node.value);
+    }
+    return voters;
+  }
   std::uint64_t snapshots() const {
     std::uint64_t sum = 0;
     for (const Place& place : places) {
-      sum += place.host->counts().snapshots.read();
+      sum += place.host ? place.host->counts().snapshots.read() : 0;
     }
     return sum;
   }
 
   struct Place {
-    host::MemoryDisk disk;
+    std::unique_ptr<host::MemoryDisk> disk = std::make_unique<host::MemoryDisk>();
     std::unique_ptr<host::PeerTransport> transport;
     std::unique_ptr<host::ReplicaHost> host;
   };
@@ -78,7 +102,7 @@ struct World {
   std::string why_no_log;
   std::unique_ptr<host::Log> log = host::Log::open({.path = "/dev/null"}, why_no_log);
   host::MemoryNetwork network;
-  std::array<Place, nodes> places;
+  std::array<Place, nodes + 1> places;
 };
 
 /// A client of one replica: it counts in a key of its own, and remembers what was acknowledged.
@@ -167,6 +191,46 @@ BOOST_AUTO_TEST_CASE(a_restarted_replica_has_what_its_roles_wrote_down) {
     reply = world.ask({2}, {.verb = Verb::get, .key = "c"});
   } while (reply.status == Status::unavailable);
   BOOST_TEST(reply.value == "100");
+}
+
+BOOST_AUTO_TEST_CASE(members_come_and_go_while_roles_have_threads_of_their_own) {
+  World world;
+  Counter counter{world, {1}, "c"};
+  while (counter.acknowledged() < 50) {
+    counter.count();
+  }
+  world.start({4});
+  world.change(MemberVerb::add, {4});
+  while (!counter.count()) {
+  }
+  BOOST_TEST(counter.stands({4}));
+  world.change(MemberVerb::remove, {3});
+  world.stop({3});
+  while (!counter.count()) {
+  }
+  BOOST_TEST(counter.stands({2}));
+  BOOST_TEST((world.voters({2}) == std::vector<std::uint32_t>{1, 2, 4}));
+}
+
+BOOST_AUTO_TEST_CASE(a_member_that_lost_its_disk_is_let_in_on_its_new_one) {
+  World world;
+  Counter counter{world, {1}, "c"};
+  while (counter.acknowledged() < 20) {
+    counter.count();
+  }
+  world.stop({3});
+  world.at({3}).disk = std::make_unique<host::MemoryDisk>();
+  world.start({3});
+  const Reply lost = world.ask({3}, {.verb = Verb::get, .key = "c"});
+  BOOST_TEST((lost.status == Status::unavailable));
+  while (!counter.count()) {
+  }
+  Reply reply;
+  do {  // it may not have been heard to wait, or not have heard that it is a member
+    world.change(MemberVerb::add, {3});
+    reply = world.ask({3}, {.verb = Verb::get, .key = "c"});
+  } while (reply.status == Status::unavailable);
+  BOOST_TEST(reply.value == std::to_string(counter.acknowledged()));
 }
 
 BOOST_AUTO_TEST_CASE(a_killed_role_says_nothing_more_and_the_others_live_on) {
