@@ -46,7 +46,7 @@ constexpr bool has_peers(host::Phase phase) {
 
 /// Whose members can be added and removed while it runs.
 constexpr bool may_change_members(host::Phase phase) {
-  return phase == host::Phase::raft;
+  return phase >= host::Phase::paxos;
 }
 
 constexpr std::uint16_t port_of(const Plan& plan, Door door, NodeId node) {

@@ -68,7 +68,8 @@ std::string MemberDesk::refusal(const std::string& verb, const std::string& who,
   }
   if (!may_change_members(cluster_.plan().phase)) {
     return verb +
-           ": the replicas of this phase are those that it began with; those of phase 5 can change";
+           ": the replicas of this phase are those that it began with; those of phases 4 and 5 can "
+           "change";
   }
   if (change_) {
     return "another change is under way: " + std::string{name_of(change_->what.verb)} + " " +
