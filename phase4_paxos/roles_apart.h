@@ -8,6 +8,8 @@
 // them) is collected in its order, so that records come before messages here as anywhere. A role
 // that dies takes with it what was not collected: that was never said.
 //
+// A role refers to what `home_` was made with (its options, its members), and ends before it.
+//
 // Pure. Who runs the roles is for a class that derives from this one to say: RoleThreads, with a
 // thread for each; LateRoles, for the simulator.
 #pragma once

@@ -129,6 +129,31 @@ BOOST_AUTO_TEST_CASE(nothing_is_handed_in_before_it_is_known_whether_this_disk_m
   BOOST_TEST(forwarded(at(3)));
 }
 
+BOOST_AUTO_TEST_CASE(a_disk_that_is_let_in_numbers_its_lives_as_no_other_of_its_node_did) {
+  const std::vector<NodeId> founders{two, three};
+  PaxosReplica replica{one, founders, {.seed = 5, .note_level = Level::error}};
+  Effects out;
+  replica.start(at(0), out);
+  replica.tick(at(0), out);
+  std::uint64_t birth = 0;
+  for (const Send& send : out.sends) {
+    const auto greet = unpack<Greet>(send.message);
+    birth = greet ? greet->birth : birth;
+  }
+  Configurations all{founders};
+  const std::vector<Voter> before = all.latest().voters;
+  std::vector<Voter> voters = before;
+  voters.insert(voters.begin(), {one, 1, birth, {}});
+  all.apply({5}, {.base = 0, .before = before, .voters = voters}, 10);
+  replica.receive(at(1), one, pack(Deciders{{5}, all}), out);
+  std::uint64_t life = 0;
+  for (const Bytes& record : out.records) {
+    const auto booted = unpack<Booted>(record);
+    life = booted ? booted->boot : life;
+  }
+  BOOST_TEST(life > std::uint64_t{1} << 32);
+}
+
 BOOST_AUTO_TEST_CASE(a_snapshot_from_before_members_changed_is_read) {
   World first;
   first.pass(long_enough);
