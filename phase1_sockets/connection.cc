@@ -238,8 +238,11 @@ void Connection::submit(std::uint64_t number, Command& command) {
   ++requests_done_;
   lane_.name(command);
   lane_.counters.count(command.verb);
-  if (lane_.log.wants_requests()) {
+  if (lane_.logs_requests) {
     lane_.log.request(speaker(), number, command);
+  }
+  if (ReplyView reply; lane_.service.try_now(command, reply)) {
+    return answer(number, reply, *output_);
   }
   lane_.service.gather(command, [this, number](const Reply& reply) { on_reply(number, reply); });
 }
@@ -312,8 +315,8 @@ void Connection::answer_late(std::uint64_t number, const Reply& reply, Room room
   }
 }
 
-void Connection::answer(std::uint64_t number, const Reply& reply, Bytes& out) {
-  if (lane_.log.wants_requests()) {
+void Connection::answer(std::uint64_t number, const ReplyView& reply, Bytes& out) {
+  if (lane_.logs_requests) {
     const Session::Asked asked = session_.asked(number);
     lane_.log.answer(speaker(), number, asked.command, reply, host::run_now() - asked.at);
   }

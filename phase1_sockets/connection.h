@@ -93,7 +93,7 @@ class Connection final : private Again,
   void on_late_reply(std::uint64_t number, const Reply& reply, Room room);
   Room room_for(const Reply& reply) const;
   void publish_held();
-  void answer(std::uint64_t number, const Reply& reply, Bytes& out);
+  void answer(std::uint64_t number, const ReplyView& reply, Bytes& out);
   bool backlogged() const;
   std::string_view ending() const;
   Speaker speaker() const;

@@ -27,24 +27,29 @@ inline constexpr std::size_t read_bytes_max = 64 * 1024;  // by one connection i
 struct Lane {
   Lane(std::unique_ptr<EventLoop> event_loop, Service& behind, host::Log& to,
        const Deadlines::Patience& patience)
-      : loop(std::move(event_loop)), service(behind), log(*loop, to), deadlines(*loop, patience) {
+      : loop(std::move(event_loop)),
+        service(behind),
+        log(*loop, to),
+        logs_requests(log.wants_requests()),
+        deadlines(*loop, patience) {
     loop->at_turn_end([&behind] { behind.begin(); });
   }
 
   /// Gives a request that brings no ID a name, if anybody will read of it: so the lines that it
   /// causes can be told on every node. It stays an operation of its own, and nobody's.
   void name(Command& command) {
-    if (next_name != 0 && command.origin.client.empty() && log.wants_requests()) {
+    if (logs_requests && next_name != 0 && command.origin.client.empty()) {
       command.origin.sequence = std::exchange(next_name, next_name + name_step);
     }
   }
 
   /// The time, if anybody will want to know how long a request took; else nothing worth a call.
-  Instant now_if_logged() const { return log.wants_requests() ? host::run_now() : Instant{}; }
+  Instant now_if_logged() const { return logs_requests ? host::run_now() : Instant{}; }
 
   const std::unique_ptr<EventLoop> loop;
   Service& service;  // gather() only: the loop begins at the end of its turn
   RequestLog log;
+  const bool logs_requests;  // as the log says: asked for every request
   Deadlines deadlines;
   LoopCounters counters;
   std::uint64_t next_name = 0;  // 0: the connection's numbers will do

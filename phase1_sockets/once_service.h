@@ -57,6 +57,9 @@ class OnceService final : public Service {
 
   /// Nothing is left for begin(); and the usual way is one call shorter so.
   void gather(const Command& command, Done done) override { submit(command, std::move(done)); }
+  bool try_now(const Command& command, ReplyView& reply) override {
+    return command.origin.client.empty() && inner_.try_now(command, reply);
+  }
   void expect(std::span<const ByteView> keys) override { inner_.expect(keys); }
 
   bool healthy() const override { return inner_.healthy(); }

@@ -76,7 +76,7 @@ void RequestLog::request(const Speaker& who, std::uint64_t number, const Command
 }
 
 void RequestLog::answer(const Speaker& who, std::uint64_t number, const Command& command,
-                        const Reply& reply, Duration took) {
+                        const ReplyView& reply, Duration took) {
   Pen pen = begin(who.address.size());
   pen.text("event=answer op=").id(who, number, command.origin);
   pen.text(" to=").text(who.address);

@@ -34,8 +34,8 @@ class RequestLog {
   bool wants_requests() const { return writer_.wants(Level::info); }
 
   void request(const Speaker& who, std::uint64_t number, const Command& command);
-  void answer(const Speaker& who, std::uint64_t number, const Command& command, const Reply& reply,
-              Duration took);
+  void answer(const Speaker& who, std::uint64_t number, const Command& command,
+              const ReplyView& reply, Duration took);
   void malformed(const Speaker& who, std::size_t bytes);
   void opened(const Speaker& who);
   void closed(const Speaker& who, std::string_view why);

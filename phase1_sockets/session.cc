@@ -45,54 +45,45 @@ void Session::close_input() {
   }
 }
 
-Session::Cut Session::cut(wire::LinesAhead& ahead, ByteView& text) {
-  if (dialect_ == Dialect::line) [[likely]] {
-    return cut_line(ahead, text);
-  }
-  if (wire::take_legacy_frame(unread_, text)) {
+/// What is no whole line: a frame of the legacy dialect, or a piece.
+Session::Cut Session::read_other(ByteView& text, wire::LineRequest& scratch) {
+  Cut cut = Cut::partial;
+  if (dialect_ == Dialect::line) {
+    cut = cut_short_line(text);
+  } else if (wire::take_legacy_frame(unread_, text)) {
+    wire::parse_legacy(text, scratch);
     return Cut::whole;
+  } else if (input_ended_) {
+    text = unread_;
+    finish(Ending::input_ended);
+    cut = Cut::broken;
   }
-  if (!input_ended_) {
-    return Cut::partial;
+  if (cut == Cut::broken) {
+    refuse_cut(scratch);
   }
-  text = unread_;
-  finish(Ending::input_ended);
-  return Cut::broken;
+  return cut;
 }
 
-/// Takes a line, without its LF or CRLF. At the end of the input, and when a line grows too long,
-/// takes all there is and finishes.
-Session::Cut Session::cut_line(wire::LinesAhead& ahead, ByteView& text) {
-  const bool whole = ahead.next < ahead.count;
-  const std::size_t length = whole ? ahead.bytes[ahead.next++] - 1 : unread_.size();
-  text = unread_.substr(0, length);
-  const bool returns = text.ends_with('\r');
-  if (length - (returns ? 1 : 0) > wire::line_bytes_max) [[unlikely]] {
+/// Waits for the rest. At the end of the input, and when a line grows too long, takes all there is
+/// and finishes.
+Session::Cut Session::cut_short_line(ByteView& text) {
+  text = unread_;
+  if (text.size() - (text.ends_with('\r') ? 1 : 0) > wire::line_bytes_max) {
     finish(Ending::oversized);
     return Cut::broken;
-  }
-  if (whole) [[likely]] {
-    if (returns) {
-      text.remove_suffix(1);
-    }
-    unread_.remove_prefix(length + 1);
-    scanned_ = 0;
-    return Cut::whole;
   }
   if (input_ended_) {
     finish(Ending::input_ended);
     return Cut::broken;
   }
-  scanned_ = length;
+  scanned_ = text.size();
   return Cut::partial;
 }
 
-void Session::parse(ByteView text, wire::LineRequest& scratch) const {
-  if (dialect_ == Dialect::line) [[likely]] {
-    wire::parse_line(text, scratch);
-  } else {
-    wire::parse_legacy(text, scratch);
-  }
+void Session::refuse_cut(wire::LineRequest& scratch) const {
+  scratch.kind = wire::LineRequest::Kind::malformed;
+  scratch.command.origin = {};
+  scratch.why = ending_ == Ending::oversized ? "the line is too long" : "the line has no end";
 }
 
 void Session::refuse(const wire::LineRequest& request, Bytes& out) {
@@ -100,8 +91,8 @@ void Session::refuse(const wire::LineRequest& request, Bytes& out) {
   if (dialect_ == Dialect::legacy) {
     wire::append_legacy_frame(answer, wire::legacy_malformed_answer);
   } else {
-    const Reply reply{.status = Status::bad_request, .value = {}, .why = std::string{request.why}};
-    wire::append_line_answer(answer, request.command.origin, Verb::get, reply);
+    wire::append_line_answer(answer, request.command.origin, Verb::get,
+                             {.status = Status::bad_request, .why = request.why});
   }
   answer_at_once(std::move(answer), out);
 }
@@ -184,7 +175,7 @@ void Session::park(const Command& command, Instant now) {
 }
 
 /// Something else waits, or this request did.
-void Session::answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out) {
+void Session::answer_in_turn(std::uint64_t number, const ReplyView& reply, Bytes& out) {
   if (submitting_ != nullptr && number == next_number_) {
     Waiting& waiting = waiting_.emplace_back();
     waiting.state = Waiting::State::answered;
@@ -281,7 +272,7 @@ std::size_t Session::place_of(std::uint64_t number) const {
   return place;
 }
 
-void Session::append_legacy_answer(Bytes& out, const Command& command, const Reply& reply) {
+void Session::append_legacy_answer(Bytes& out, const Command& command, const ReplyView& reply) {
   Bytes text;
   wire::append_legacy_answer(text, command, reply);
   wire::append_legacy_frame(out, text);

@@ -72,7 +72,7 @@ class Session {
   void close_input();
 
   /// Answers the request of this number, once; appends to `out` every answer whose turn it is.
-  void answer(std::uint64_t number, const Reply& reply, Bytes& out) {
+  void answer(std::uint64_t number, const ReplyView& reply, Bytes& out) {
     if (submitting_ != nullptr && number == next_number_ && quiet()) [[likely]] {
       const Command& command = *submitting_;
       submitting_ = nullptr;
@@ -133,9 +133,10 @@ class Session {
                 Owner& owner, State& state);
   void take(ByteView bytes);
   void keep_rest();
-  Cut cut(wire::LinesAhead& ahead, ByteView& text);
-  Cut cut_line(wire::LinesAhead& ahead, ByteView& text);
-  void parse(ByteView text, wire::LineRequest& scratch) const;
+  Cut read_line_ahead(wire::LinesAhead& ahead, ByteView& text, wire::LineRequest& scratch);
+  Cut read_other(ByteView& text, wire::LineRequest& scratch);
+  Cut cut_short_line(ByteView& text);
+  void refuse_cut(wire::LineRequest& scratch) const;
   void refuse(const wire::LineRequest& request, Bytes& out);
   void answer_at_once(Bytes&& answer, Bytes& out);
   /// A client that pipelines reads what it has written: a read waits until this conversation's
@@ -164,17 +165,17 @@ class Session {
     unread_ = {};
   }
   void park(const Command& command, Instant now);
-  void answer_in_turn(std::uint64_t number, const Reply& reply, Bytes& out);
+  void answer_in_turn(std::uint64_t number, const ReplyView& reply, Bytes& out);
   void release_answered(Bytes& out);
   void note_length(std::size_t answer_bytes);
   void drop_answers_from(std::size_t place);
-  void append_answer(Bytes& out, const Command& command, const Reply& reply) const {
+  void append_answer(Bytes& out, const Command& command, const ReplyView& reply) const {
     if (dialect_ == Dialect::line) [[likely]] {
       return wire::append_line_answer(out, command.origin, command.verb, reply);
     }
     append_legacy_answer(out, command, reply);
   }
-  static void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply);
+  static void append_legacy_answer(Bytes& out, const Command& command, const ReplyView& reply);
   std::size_t waiting() const { return waiting_.size() - waiting_begin_; }
   std::size_t place_of(std::uint64_t number) const;
 
@@ -231,6 +232,25 @@ void Session::look_ahead(wire::LinesAhead& ahead, Owner& owner) {
   }
 }
 
+/// A line that was seen ahead, without its LF or CRLF. When it is too long, the session finishes.
+inline Session::Cut Session::read_line_ahead(wire::LinesAhead& ahead, ByteView& text,
+                                             wire::LineRequest& scratch) {
+  const std::size_t bytes = ahead.bytes[ahead.next];
+  text = unread_.substr(0, bytes - 1);
+  if (text.ends_with('\r')) {
+    text.remove_suffix(1);
+  }
+  if (text.size() > wire::line_bytes_max) [[unlikely]] {
+    finish(Ending::oversized);
+    refuse_cut(scratch);
+    return Cut::broken;
+  }
+  unread_.remove_prefix(bytes);
+  scanned_ = 0;
+  wire::parse_line_ahead(text, ahead.keys[ahead.next++], scratch);
+  return Cut::whole;
+}
+
 /// False, with the state to end in, when there is nothing to read now.
 template <typename Owner>
 bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire::LinesAhead& ahead,
@@ -259,17 +279,11 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire
   }
   const ByteView unread_before = unread_;
   ByteView text;
-  const Cut cut_as = cut(ahead, text);
-  if (cut_as == Cut::partial) {
+  const Cut cut =
+      ahead.next < ahead.count ? read_line_ahead(ahead, text, scratch) : read_other(text, scratch);
+  if (cut == Cut::partial) {
     state = State::hungry;
     return false;
-  }
-  if (cut_as == Cut::whole) [[likely]] {
-    parse(text, scratch);
-  } else {
-    scratch.kind = wire::LineRequest::Kind::malformed;
-    scratch.command.origin = {};
-    scratch.why = ending_ == Ending::oversized ? "the line is too long" : "the line has no end";
   }
   if (scratch.kind == wire::LineRequest::Kind::exit) {
     finish(Ending::exit);

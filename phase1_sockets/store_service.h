@@ -18,6 +18,10 @@ class StoreService final : public Service {
     store_.apply(command, reply_);
     done(reply_);
   }
+  bool try_now(const Command& command, ReplyView& reply) override {
+    reply = store_.apply(command);
+    return true;
+  }
   void expect(std::span<const ByteView> keys) override { store_.expect(keys); }
   bool healthy() const override { return true; }
 
@@ -31,14 +35,20 @@ class ShardedStoreService final : public Service {
  public:
   explicit ShardedStoreService(ShardedStore& store) : store_(store) {}
 
-  void submit(const Command& command, Done done) override {
-    static thread_local Reply reply;  // its strings keep their capacity
-    store_.apply(command, reply);
-    done(reply);
+  void submit(const Command& command, Done done) override { done(apply(command)); }
+  bool try_now(const Command& command, ReplyView& reply) override {
+    reply = apply(command);
+    return true;
   }
   bool healthy() const override { return true; }
 
  private:
+  const Reply& apply(const Command& command) {
+    static thread_local Reply reply;  // its strings keep their capacity
+    store_.apply(command, reply);
+    return reply;
+  }
+
   ShardedStore& store_;
 };
 

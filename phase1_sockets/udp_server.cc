@@ -156,13 +156,15 @@ void UdpServer::submit(const Address& from, bool legacy) {
   const Command& command = lane_.request.command;
   lane_.counters.count(command.verb);
   ++last_number_;
-  if (lane_.log.wants_requests()) {
+  if (lane_.logs_requests) {
     lane_.log.request(speaker(from), last_number_, command);
   }
+  if (ReplyView reply; lane_.service.try_now(command, reply)) {
+    return answer(command, reply, last_number_, turn_began_, legacy, from);
+  }
   if (unanswered_ == in_flight_max) {
-    static const Reply full{
-        .status = Status::unavailable, .value = {}, .why = "too many requests are waiting"};
-    return answer(command, full, last_number_, turn_began_, legacy, from);
+    return answer(command, {.status = Status::unavailable, .why = "too many requests are waiting"},
+                  last_number_, turn_began_, legacy, from);
   }
   submitting_from_ = &from;
   submitting_legacy_ = legacy;
@@ -199,9 +201,8 @@ void UdpServer::refuse(ByteView datagram, const Address& from, bool legacy) {
   if (legacy) {
     output_ += wire::legacy_malformed_answer;
   } else {
-    const Reply reply{
-        .status = Status::bad_request, .value = {}, .why = std::string{lane_.request.why}};
-    wire::append_line_answer(output_, lane_.request.command.origin, Verb::get, reply);
+    wire::append_line_answer(output_, lane_.request.command.origin, Verb::get,
+                             {.status = Status::bad_request, .why = lane_.request.why});
   }
   post(begin, from);
 }
@@ -257,9 +258,9 @@ void UdpServer::answer_late(std::uint32_t ticket, const Reply& reply) {
   lane_.loop->again(*this);
 }
 
-void UdpServer::answer(const Command& command, const Reply& reply, std::uint64_t number, Instant at,
-                       bool legacy, const Address& to) {
-  if (lane_.log.wants_requests()) {
+void UdpServer::answer(const Command& command, const ReplyView& reply, std::uint64_t number,
+                       Instant at, bool legacy, const Address& to) {
+  if (lane_.logs_requests) {
     lane_.log.answer(speaker(to), number, command, reply, host::run_now() - at);
   }
   const std::size_t begin = output_.size();
@@ -272,7 +273,7 @@ void UdpServer::answer(const Command& command, const Reply& reply, std::uint64_t
   post(begin, to);
 }
 
-void UdpServer::format(const Command& command, const Reply& reply, bool legacy) {
+void UdpServer::format(const Command& command, const ReplyView& reply, bool legacy) {
   if (legacy) {
     wire::append_legacy_answer(output_, command, reply);
   } else {

@@ -71,9 +71,9 @@ class UdpServer final : private Again {
   void refuse(ByteView datagram, const Address& from, bool legacy);
   void on_reply(std::uint32_t ticket, const Reply& reply);
   void answer_late(std::uint32_t ticket, const Reply& reply);
-  void answer(const Command& command, const Reply& reply, std::uint64_t number, Instant at,
+  void answer(const Command& command, const ReplyView& reply, std::uint64_t number, Instant at,
               bool legacy, const Address& to);
-  void format(const Command& command, const Reply& reply, bool legacy);
+  void format(const Command& command, const ReplyView& reply, bool legacy);
   void post(std::size_t begin, const Address& to);
   void send_all();
   std::size_t send_some(std::size_t first);

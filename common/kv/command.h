@@ -146,11 +146,19 @@ constexpr bool changes_something(Verb verb) {
   return verb != Verb::get && verb != Verb::ping;
 }
 
+/// A Reply whose words somebody else holds: to be looked at, not kept.
+struct ReplyView {
+  Status status = Status::ok;
+  std::string_view value;
+  std::string_view why;
+};
+
 struct Reply {
   Status status = Status::ok;
   std::string value;  // a get that is ok: what stands there
   std::string why;    // bad_request and after: the reason, one line
 
+  operator ReplyView() const { return {status, value, why}; }
   bool operator==(const Reply&) const = default;
   static void fields(auto& self, auto& visit) {
     visit("status", self.status);

@@ -33,6 +33,14 @@ class Service {
   virtual void gather(const Command& command, Done done) { submit(command, std::move(done)); }
   virtual void begin() {}
 
+  /// As submit(), but only what is done at once: true, with the reply in `reply`, whose words are
+  /// valid until this thread's next call. False, and nothing was done: submit() it. To a service
+  /// that answers while it is asked, a request so costs neither a Done nor a copy of a value.
+  virtual bool try_now(const Command& command, ReplyView& reply) {
+    std::ignore = std::tie(command, reply);
+    return false;
+  }
+
   /// The same thread will soon submit commands on these keys. A hint: a service that looks into
   /// memory fetches what it will need for all of them at once, for one after the other would be
   /// waited for. Changes nothing that can be seen, and costs nothing but time if they never come.

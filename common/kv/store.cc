@@ -76,14 +76,35 @@ Store::~Store() {
 }
 
 void Store::apply(const Command& command, Reply& reply) {
-  reply.value.clear();
-  reply.why.clear();
+  const ReplyView view = apply(command);
+  reply.status = view.status;
+  reply.value.assign(view.value);
+  reply.why.assign(view.why);
+}
+
+ReplyView Store::apply(const Command& command) {
   if (const char* why = refusal_of(command); why != nullptr) [[unlikely]] {
-    reply.status = Status::bad_request;
-    reply.why = why;
-    return;
+    return {.status = Status::bad_request, .value = {}, .why = why};
   }
-  reply.status = run(command, reply);
+  switch (command.verb) {
+    case Verb::get: {
+      const std::optional<ByteView> value = get(command.key);
+      return {.status = value ? Status::ok : Status::not_found, .value = value.value_or("")};
+    }
+    case Verb::put:
+      put(command.key, command.value);
+      return {};
+    case Verb::erase:
+      return {.status = erase(command.key)};
+    case Verb::compare_and_set:
+      return {.status = compare_and_set(command.key, command.expected, command.value)};
+    case Verb::batch:
+      return {.status = apply_batch(command, [this](ByteView) -> Store& { return *this; })};
+    case Verb::ping:
+      return {};
+  }
+  check(false);
+  return {.status = Status::bad_request};
 }
 
 void Store::expect(std::span<const ByteView> keys) const {
@@ -112,29 +133,6 @@ void Store::expect(std::span<const ByteView> keys) const {
       place.segment->fetch_entry(place.tag);
     }
   }
-}
-
-Status Store::run(const Command& command, Reply& reply) {
-  switch (command.verb) {
-    case Verb::get: {
-      const std::optional<ByteView> value = get(command.key);
-      reply.value.assign(value.value_or(ByteView{}));
-      return value ? Status::ok : Status::not_found;
-    }
-    case Verb::put:
-      put(command.key, command.value);
-      return Status::ok;
-    case Verb::erase:
-      return erase(command.key);
-    case Verb::compare_and_set:
-      return compare_and_set(command.key, command.expected, command.value);
-    case Verb::batch:
-      return apply_batch(command, [this](ByteView) -> Store& { return *this; });
-    case Verb::ping:
-      return Status::ok;
-  }
-  check(false);
-  return Status::bad_request;
 }
 
 std::optional<ByteView> Store::get(ByteView key) const {

@@ -41,9 +41,11 @@ class Store {
   Store& operator=(const Store&) = delete;
   ~Store();
 
-  /// Does what `command` says. Every field of `reply` is set; its strings keep their capacity.
+  /// Does what `command` says; the reply's value is valid until the next change of the store.
   /// A batch is all or nothing: conflict, and nothing changed, if one guard does not hold.
   /// Too long (or an empty key): bad_request, and nothing changed. Origin is not looked at.
+  ReplyView apply(const Command& command);
+  /// The same, to keep. Every field of `reply` is set; its strings keep their capacity.
   void apply(const Command& command, Reply& reply);
 
   /// A hint that these keys will be asked for: fetches what is needed for all of them into the
@@ -97,8 +99,6 @@ class Store {
   Segment& segment_of(std::uint64_t hash) const { return *directory_[index_of(hash)]; }
   /// How many neighbours in the directory point at a segment of that depth.
   std::size_t span_of(unsigned depth) const { return std::size_t{1} << (depth_ - depth); }
-
-  Status run(const Command& command, Reply& reply);
 
   void before_change(Segment& segment);
   void save(Segment& segment);

@@ -24,7 +24,7 @@ void append_pair(Bytes& out, std::string_view word, ByteView key, ByteView value
   out.append(arrow).append(value);
 }
 
-void append_done(Bytes& out, const Command& command, const Reply& reply,
+void append_done(Bytes& out, const Command& command, const ReplyView& reply,
                  std::size_t text_bytes_max) {
   switch (command.verb) {
     case Verb::get:
@@ -82,7 +82,7 @@ void parse_legacy(ByteView text, LineRequest& request) {
   request.why = legacy_usage;
 }
 
-void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply,
+void append_legacy_answer(Bytes& out, const Command& command, const ReplyView& reply,
                           std::size_t text_bytes_max) {
   check(text_bytes_max >= legacy_text_bytes_least && text_bytes_max <= legacy_text_bytes_max);
   switch (reply.status) {

@@ -29,7 +29,7 @@ void parse_legacy(ByteView text, LineRequest& request);
 /// Appends the answer's text, without a frame: at most `text_bytes_max` bytes, whatever the store
 /// holds. `command` is the request: its key and value are repeated in the answer, unless they are
 /// too long for that, which it then says. Over UDP `text_bytes_max` is datagram_bytes_max.
-void append_legacy_answer(Bytes& out, const Command& command, const Reply& reply,
+void append_legacy_answer(Bytes& out, const Command& command, const ReplyView& reply,
                           std::size_t text_bytes_max = legacy_text_bytes_max);
 
 /// `text_bytes_max` is at least this: the longest text around a key.

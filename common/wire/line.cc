@@ -166,6 +166,25 @@ constexpr FoldedWord fold(ByteView line) {
   return word;
 }
 
+/// All but key and value, and the origin.
+void begin(LineRequest& request) {
+  request.kind = LineRequest::Kind::command;
+  request.why = {};
+  request.command.expected.clear();
+  request.command.guards.clear();
+  request.command.writes.clear();
+}
+
+/// As to.assign(from), without a call where the length stays: from one request to the next it
+/// mostly does.
+void assign(Bytes& to, ByteView from) {
+  if (to.size() != from.size()) {
+    to.assign(from);
+  } else if (!from.empty()) {
+    std::memcpy(to.data(), from.data(), from.size());
+  }
+}
+
 constexpr std::string_view bad_key =
     "a bad key: 1 to 250 bytes without white space or control bytes";
 constexpr std::string_view bad_value = "a bad value: to 1 MiB, without CR or LF";
@@ -301,21 +320,34 @@ constexpr std::uint32_t four_bytes(std::string_view text) {
          static_cast<std::uint32_t>(text[2]) << 16 | static_cast<std::uint32_t>(text[3]) << 24;
 }
 
-/// Of the two commonest requests, as they are mostly written.
-ByteView key_at_a_glance(ByteView line) {
-  if (line.size() < 5) {
+constexpr std::size_t four_letters = 4;  // a verb of three, and a blank
+
+/// Of the two commonest requests, as they are mostly written: the key that `lines` begins with,
+/// up to what cannot be part of one, as is the line's end.
+ByteView key_at_a_glance(ByteView lines) {
+  if (lines.size() <= four_letters) {
     return {};
   }
   std::uint32_t verb = 0;
-  std::memcpy(&verb, line.data(), sizeof verb);
+  static_assert(sizeof verb == four_letters);
+  std::memcpy(&verb, lines.data(), sizeof verb);
   // Without a branch between the two: which comes is a coin toss.
   const auto get = static_cast<unsigned>(verb == four_bytes("GET "));
   const auto put = static_cast<unsigned>(verb == four_bytes("PUT "));
   if ((get | put) == 0) [[unlikely]] {
     return {};
   }
-  line.remove_prefix(sizeof verb);
-  return line.substr(0, key_length(line));
+  const ByteView longest = lines.substr(four_letters, key_bytes_max + 1);
+  const std::size_t length = key_length(longest);
+  return longest.substr(0, length <= key_bytes_max ? length : 0);
+}
+
+/// Where the line ends that begins with `key_end` bytes without an end; npos if it does not.
+std::size_t line_end(ByteView lines, std::size_t key_end) {
+  if (key_end < lines.size() && lines[key_end] == '\n') {
+    return key_end;
+  }
+  return lines.find('\n', key_end);
 }
 
 // --- answers -------------------------------------------------------------------------------------
@@ -340,13 +372,7 @@ void append_value(Bytes& out, std::string_view value) {
                   "protocol");
     return;
   }
-  constexpr std::string_view word = "VALUE ";
-  const std::size_t begin = out.size();
-  out.resize(begin + word.size() + value.size() + 1);  // one growth, for this is the hottest answer
-  char* const at = out.data() + begin;
-  std::memcpy(at, word.data(), word.size());
-  std::memcpy(at + word.size(), value.data(), value.size());
-  at[word.size() + value.size()] = '\n';
+  out.append("VALUE "sv).append(value).push_back('\n');
 }
 
 struct StatusWord {
@@ -407,28 +433,49 @@ std::size_t compare_and_set_bytes(const Command& command) {
 void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead) {
   ahead.next = 0;
   ahead.count = 0;
-  while (ahead.count < LinesAhead::lines_max && clean < lines.size()) {
-    const void* const end = std::memchr(lines.data() + clean, '\n', lines.size() - clean);
-    if (end == nullptr) {
+  while (ahead.count < LinesAhead::lines_max) {
+    const ByteView key = key_at_a_glance(lines);
+    const std::size_t key_end = key.empty() ? 0 : four_letters + key.size();
+    const std::size_t end = line_end(lines, std::max(key_end, clean));
+    if (end == ByteView::npos) {
       return;
     }
-    const auto length = static_cast<std::size_t>(static_cast<const char*>(end) - lines.data());
-    ahead.bytes[ahead.count] = static_cast<std::uint32_t>(length + 1);
-    ahead.keys[ahead.count++] = key_at_a_glance(lines.substr(0, length));
-    lines.remove_prefix(length + 1);
+    ahead.bytes[ahead.count] = static_cast<std::uint32_t>(end + 1);
+    ahead.keys[ahead.count++] = key;
+    lines.remove_prefix(end + 1);
     clean = 0;
   }
 }
 
+void parse_line_ahead(ByteView line, ByteView key, LineRequest& request) {
+  const std::size_t key_end = four_letters + key.size();
+  if (key.empty() || key.size() > key_bytes_max) {
+    return parse_line(line, request);
+  }
+  ByteView value;
+  const Verb verb = line.front() == 'G' ? Verb::get : Verb::put;
+  if (verb == Verb::put) {
+    value = line.substr(std::min(key_end + 1, line.size()));
+    if (key_end == line.size() || line[key_end] != ' ' || value.size() > value_bytes_max ||
+        holds(value, '\r')) {  // LF it cannot hold
+      return parse_line(line, request);
+    }
+  } else if (key_end != line.size()) {
+    return parse_line(line, request);
+  }
+  Command& command = request.command;
+  begin(request);
+  clear(command.origin);
+  command.verb = verb;
+  assign(command.key, key);
+  assign(command.value, value);
+}
+
 void parse_line(ByteView line, LineRequest& request) {
-  request.kind = LineRequest::Kind::command;
-  request.why = {};
+  begin(request);
   Command& command = request.command;
   command.key.clear();
   command.value.clear();
-  command.expected.clear();
-  command.guards.clear();
-  command.writes.clear();
   if (!take_origin(line, command.origin)) {
     return refuse(request,
                   "a bad ID: @client.sequence, each 1 to 64 of A-Z a-z 0-9 _ -, then a blank");
@@ -439,7 +486,7 @@ void parse_line(ByteView line, LineRequest& request) {
   read_verb(line, request);
 }
 
-void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const Reply& reply) {
+void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const ReplyView& reply) {
   append_id(out, origin);
   switch (reply.status) {
     case Status::ok:

@@ -72,13 +72,17 @@ struct LinesAhead {
   std::array<ByteView, lines_max> keys;
 };
 
+/// parse_line() of a line that was seen ahead, with its `key` from there: of the two commonest
+/// requests, nothing is looked at twice.
+void parse_line_ahead(ByteView line, ByteView key, LineRequest& request);
+
 /// Looks at the whole lines at the front of `lines`, of which the first `clean` bytes hold no LF.
 void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead);
 
 /// Appends the answer to an operation, LF included. It is always one line: a value that holds CR
 /// or LF (a binary protocol may have put it there) becomes an ERROR that says so, and such bytes
 /// in a reason become blanks.
-void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const Reply& reply);
+void append_line_answer(Bytes& out, const Origin& origin, Verb verb, const ReplyView& reply);
 
 /// Whether every dialect can name this key: 1 to key_bytes_max bytes without white space and
 /// control bytes.
