@@ -318,7 +318,7 @@ void Connection::answer_late(std::uint64_t number, const Reply& reply, Room room
 void Connection::answer(std::uint64_t number, const ReplyView& reply, Bytes& out) {
   if (lane_.logs_requests) {
     const Session::Asked asked = session_.asked(number);
-    lane_.log.answer(speaker(), number, asked.command, reply, host::run_now() - asked.at);
+    lane_.log.answer(speaker(), number, asked.command, reply, asked.at);
   }
   session_.answer(number, reply, out);
 }

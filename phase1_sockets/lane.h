@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "common/core/bytes.h"
-#include "common/host/clock.h"
 #include "common/kv/service.h"
 #include "common/wire/line.h"
 #include "phase1_sockets/counters.h"
@@ -44,7 +43,7 @@ struct Lane {
   }
 
   /// The time, if anybody will want to know how long a request took; else nothing worth a call.
-  Instant now_if_logged() const { return logs_requests ? host::run_now() : Instant{}; }
+  Instant now_if_logged() { return logs_requests ? log.look_at_clock() : Instant{}; }
 
   const std::unique_ptr<EventLoop> loop;
   Service& service;  // gather() only: the loop begins at the end of its turn

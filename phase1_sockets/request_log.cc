@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "common/host/clock.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
@@ -14,6 +15,8 @@ namespace {
 constexpr std::size_t fixed_room = 512;
 static_assert(2 * origin_part_bytes_max + 1 <= fixed_room / 2);
 constexpr std::size_t escaped_bytes_max = 4;  // of one byte; and two quotes
+/// How old the comparison of the two clocks may be.
+constexpr Duration comparison_age_max = std::chrono::milliseconds{1};
 
 std::size_t room_for(std::string_view value) {
   return 2 + escaped_bytes_max * value.size();
@@ -26,6 +29,12 @@ class RequestLog::Pen {
  public:
   Pen(char* at, std::string& quoted) : at_(at), quoted_(quoted) {}
 
+  template <std::size_t size>
+  Pen& text(const char (&literal)[size]) {  // of a length that is known: without a call
+    std::memcpy(at_, literal, size - 1);
+    at_ += size - 1;
+    return *this;
+  }
   Pen& text(std::string_view words) {
     if (!words.empty()) {
       std::memcpy(at_, words.data(), words.size());
@@ -38,6 +47,9 @@ class RequestLog::Pen {
     return *this;
   }
   Pen& value(std::string_view value) {
+    if (wire::is_bare_in_logfmt(value)) [[likely]] {
+      return text(value);
+    }
     quoted_.clear();
     wire::append_logfmt_value(quoted_, value);
     return text(quoted_);
@@ -60,8 +72,17 @@ class RequestLog::Pen {
 RequestLog::RequestLog(EventLoop& loop, host::Log& log)
     : writer_(log), flush_(loop, [this] { writer_.flush(); }) {}
 
+Instant RequestLog::look_at_clock() {
+  now_ = host::run_now();
+  if (now_ >= compare_again_at_) [[unlikely]] {
+    compare_again_at_ = now_ + comparison_age_max;
+    wall_ahead_ = host::wall_now().time_since_epoch() - now_.time_since_epoch();
+  }
+  return now_;
+}
+
 void RequestLog::request(const Speaker& who, std::uint64_t number, const Command& command) {
-  Pen pen = begin(who.address.size() + room_for(command.key));
+  Pen pen = begin(Level::info, who.address.size() + room_for(command.key));
   pen.text("event=request op=").id(who, number, command.origin);
   pen.text(" from=").text(who.address);
   pen.text(" transport=").text(who.transport);
@@ -76,8 +97,9 @@ void RequestLog::request(const Speaker& who, std::uint64_t number, const Command
 }
 
 void RequestLog::answer(const Speaker& who, std::uint64_t number, const Command& command,
-                        const ReplyView& reply, Duration took) {
-  Pen pen = begin(who.address.size());
+                        const ReplyView& reply, Instant asked_at) {
+  const Duration took = look_at_clock() - asked_at;
+  Pen pen = begin(Level::info, who.address.size());
   pen.text("event=answer op=").id(who, number, command.origin);
   pen.text(" to=").text(who.address);
   pen.text(" transport=").text(who.transport);
@@ -94,7 +116,8 @@ void RequestLog::malformed(const Speaker& who, std::size_t bytes) {
   if (!writer_.wants(Level::warn)) {
     return;
   }
-  Pen pen = begin(who.address.size());
+  look_at_clock();
+  Pen pen = begin(Level::warn, who.address.size());
   pen.text("event=malformed bytes=").number(bytes);
   pen.text(" from=").text(who.address);
   pen.text(" transport=").text(who.transport);
@@ -105,7 +128,8 @@ void RequestLog::opened(const Speaker& who) {
   if (!writer_.wants(Level::info)) {
     return;
   }
-  Pen pen = begin(who.address.size());
+  look_at_clock();
+  Pen pen = begin(Level::info, who.address.size());
   pen.text("event=connected connection=").number(who.connection);
   pen.text(" from=").text(who.address);
   end(Level::info, pen);
@@ -115,7 +139,8 @@ void RequestLog::closed(const Speaker& who, std::string_view why) {
   if (!writer_.wants(Level::info)) {
     return;
   }
-  Pen pen = begin(who.address.size() + why.size());
+  look_at_clock();
+  Pen pen = begin(Level::info, who.address.size() + why.size());
   pen.text("event=closed connection=").number(who.connection);
   pen.text(" from=").text(who.address);
   pen.text(" why=").text(why);
@@ -126,20 +151,19 @@ void RequestLog::write(Level level, std::string_view fields) {
   if (!writer_.wants(level)) {
     return;
   }
-  Pen pen = begin(fields.size());
+  look_at_clock();
+  Pen pen = begin(level, fields.size());
   pen.text(fields);
   end(level, pen);
 }
 
-RequestLog::Pen RequestLog::begin(std::size_t more_room) {
-  if (line_.size() < fixed_room + more_room) [[unlikely]] {
-    line_.resize(fixed_room + more_room);
-  }
-  return Pen{line_.data(), quoted_};
+RequestLog::Pen RequestLog::begin(Level level, std::size_t more_room) {
+  const WallTime time{now_.time_since_epoch() + wall_ahead_};
+  return Pen{writer_.begin(level, time, fixed_room + more_room), quoted_};
 }
 
 void RequestLog::end(Level level, const Pen& pen) {
-  writer_.write(level, {line_.data(), static_cast<std::size_t>(pen.at() - line_.data())});
+  writer_.end(level, pen.at());
   if (writer_.holds_lines()) {
     flush_.arm(host::LogWriter::flush_interval);
   }

@@ -33,9 +33,13 @@ class RequestLog {
   /// Ask before building anything for request() and answer().
   bool wants_requests() const { return writer_.wants(Level::info); }
 
+  /// What time it is. The lines that come next have it, up to the next look: an answer takes one
+  /// of its own, a request has the time of what came before it. Only those who write ask.
+  Instant look_at_clock();
+
   void request(const Speaker& who, std::uint64_t number, const Command& command);
   void answer(const Speaker& who, std::uint64_t number, const Command& command,
-              const ReplyView& reply, Duration took);
+              const ReplyView& reply, Instant asked_at);
   void malformed(const Speaker& who, std::size_t bytes);
   void opened(const Speaker& who);
   void closed(const Speaker& who, std::string_view why);
@@ -48,12 +52,14 @@ class RequestLog {
 
  private:
   class Pen;
-  Pen begin(std::size_t more_room);
+  Pen begin(Level level, std::size_t more_room);
   void end(Level level, const Pen& pen);
 
   host::LogWriter writer_;
-  std::string line_;    // room for one, whatever it held before
-  std::string quoted_;  // a key or an ID on its way into it
+  Instant now_{};
+  Duration wall_ahead_{};                      // of the run clock …
+  Instant compare_again_at_ = Instant::min();  // … as it was at most a millisecond ago
+  std::string quoted_;                         // a key or an ID on its way into it
   Alarm flush_;
 };
 

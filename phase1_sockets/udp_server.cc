@@ -261,7 +261,7 @@ void UdpServer::answer_late(std::uint32_t ticket, const Reply& reply) {
 void UdpServer::answer(const Command& command, const ReplyView& reply, std::uint64_t number,
                        Instant at, bool legacy, const Address& to) {
   if (lane_.logs_requests) {
-    lane_.log.answer(speaker(to), number, command, reply, host::run_now() - at);
+    lane_.log.answer(speaker(to), number, command, reply, at);
   }
   const std::size_t begin = output_.size();
   format(command, reply, legacy);

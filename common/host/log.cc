@@ -25,6 +25,7 @@ namespace {
 
 constexpr Duration complaint_interval = std::chrono::minutes{1};
 constexpr int poll_interval_ms = 50;
+constexpr std::size_t batch_room = 4096;       // for the line that fills a batch
 constexpr std::size_t pipe_step_bytes = 4096;  // a pipe that polls writable takes as much at once
 
 /// What stands before the lines of each message from a writer to the sink.
@@ -69,13 +70,17 @@ void TimeStamp::renew(std::time_t second) {
 }
 
 std::string_view TimeStamp::of(WallTime time) {
+  if (time == time_) {
+    return {text_, bytes};
+  }
+  time_ = time;
   const auto since_1970 = time.time_since_epoch();
   const auto second = std::chrono::floor<std::chrono::seconds>(since_1970);
   if (second.count() != second_) {
     renew(second.count());
   }
   put_digits(text_ + 20, 6, (since_1970 - second).count());
-  return {text_, 27};
+  return {text_, bytes};
 }
 
 // --- the sink: one thread, which writes ----------------------------------------------------------
@@ -279,26 +284,26 @@ std::size_t Log::bytes_pending() const {
   return sink_->bytes_pending;
 }
 
-void Log::hand_over(std::string& batch, std::uint64_t lines) {
+void Log::hand_over(char* batch, std::size_t bytes, std::uint64_t lines) {
   check(queue_ != nullptr);
   Sink& sink = *sink_;
-  const bool bytes_fit =
-      sink.bytes_pending.fetch_add(batch.size()) + batch.size() <= options_.pending_bytes_max;
+  const bool bytes_fit = sink.bytes_pending.fetch_add(bytes) + bytes <= options_.pending_bytes_max;
   const bool one_more_fits = sink.batches_pending.fetch_add(1) < pending_batches_max;
   if (!bytes_fit || !one_more_fits) {
-    sink.bytes_pending -= batch.size();
+    sink.bytes_pending -= bytes;
     --sink.batches_pending;
     sink.count_dropped(lines);
     return;
   }
   const BatchHead head{.dropped_before = sink.unreported.exchange(0)};
-  std::memcpy(batch.data(), &head, sizeof head);
-  queue_->logger->log(spdlog::level::info, spdlog::string_view_t{batch.data(), batch.size()});
+  std::memcpy(batch, &head, sizeof head);
+  queue_->logger->log(spdlog::level::info, spdlog::string_view_t{batch, bytes});
 }
 
 // --- LogWriter -----------------------------------------------------------------------------------
 
-LogWriter::LogWriter(Log& log) : log_{log}, batch_(sizeof(BatchHead), '\0') {
+LogWriter::LogWriter(Log& log)
+    : log_{log}, batch_(batch_bytes + batch_room, '\0'), used_{sizeof(BatchHead)} {
   for (const Level level : {Level::debug, Level::info, Level::warn, Level::error}) {
     std::string& text = after_time_[static_cast<std::size_t>(level)];
     text = " " + std::string{name_of(level)} + " ";
@@ -306,7 +311,6 @@ LogWriter::LogWriter(Log& log) : log_{log}, batch_(sizeof(BatchHead), '\0') {
       text += log.options_.context + " ";
     }
   }
-  batch_.reserve(batch_bytes + 4096);
 }
 
 LogWriter::~LogWriter() {
@@ -317,12 +321,31 @@ void LogWriter::write(Level level, std::string_view fields) {
   if (!wants(level)) {
     return;
   }
-  batch_ += stamp_.of(wall_now());
-  batch_ += after_time_[static_cast<std::size_t>(level)];
-  batch_ += fields;
-  batch_ += '\n';
+  char* const at = begin(level, wall_now(), fields.size());
+  if (!fields.empty()) {
+    std::memcpy(at, fields.data(), fields.size());
+  }
+  end(level, at + fields.size());
+}
+
+char* LogWriter::begin(Level level, WallTime time, std::size_t room) {
+  const std::string& after_time = after_time_[static_cast<std::size_t>(level)];
+  const std::size_t needed = used_ + TimeStamp::bytes + after_time.size() + room + 1;
+  if (needed > batch_.size()) [[unlikely]] {
+    batch_.resize(needed);
+  }
+  char* const at = batch_.data() + used_;
+  std::memcpy(at, stamp_.of(time).data(), TimeStamp::bytes);
+  std::memcpy(at + TimeStamp::bytes, after_time.data(), after_time.size());
+  return at + TimeStamp::bytes + after_time.size();
+}
+
+void LogWriter::end(Level level, const char* fields_end) {
+  used_ = static_cast<std::size_t>(fields_end - batch_.data());
+  check(used_ < batch_.size());
+  batch_[used_++] = '\n';
   ++lines_;
-  if (batch_.size() >= batch_bytes || level == Level::error) {
+  if (used_ >= batch_bytes || level == Level::error) {
     flush();
   }
 }
@@ -331,13 +354,12 @@ void LogWriter::flush() {
   if (lines_ == 0) {
     return;
   }
-  log_.hand_over(batch_, lines_);
+  log_.hand_over(batch_.data(), used_, lines_);
   lines_ = 0;
-  if (batch_.capacity() > 4 * batch_bytes) {
-    batch_ = std::string{};  // one line was huge: its memory is not kept
-    batch_.reserve(batch_bytes + 4096);
+  used_ = sizeof(BatchHead);
+  if (batch_.size() > 4 * batch_bytes) {
+    std::string(batch_bytes + batch_room, '\0').swap(batch_);  // one line was huge
   }
-  batch_.resize(sizeof(BatchHead));
 }
 
 }  // namespace kv::host

@@ -26,12 +26,14 @@ namespace kv::host {
 /// UTC with microseconds, as in `2026-11-20T12:00:00.123456Z`; formats the date once a second.
 class TimeStamp {
  public:
+  static constexpr std::size_t bytes = 27;
   /// Of `time`, until the next call.
   std::string_view of(WallTime time);
 
  private:
   void renew(std::time_t second);
 
+  WallTime time_ = WallTime::min();
   std::time_t second_ = -1;
   char text_[28] = "0000-00-00T00:00:00.000000Z";
 };
@@ -76,8 +78,8 @@ class Log {
   struct Queue;
   Log(Options options, std::shared_ptr<Sink> sink);
 
-  /// `batch` is a BatchHead and whole lines. Never waits.
-  void hand_over(std::string& batch, std::uint64_t lines);
+  /// `batch` is room for a BatchHead, which is filled in, and whole lines. Never waits.
+  void hand_over(char* batch, std::size_t bytes, std::uint64_t lines);
 
   Options options_;
   std::shared_ptr<Sink> sink_;
@@ -98,6 +100,11 @@ class LogWriter {
   /// handed over at once, others when batch_bytes have gathered or at flush().
   void write(Level level, std::string_view fields);
 
+  /// The same without a copy, of a level that the log wants: the fields, `room` bytes at most, are
+  /// put where begin() says, and end() is told where they end. Nothing comes between the two.
+  char* begin(Level level, WallTime time, std::size_t room);
+  void end(Level level, const char* fields_end);
+
   /// Hands over what has gathered. To be called within flush_interval after holds_lines() became
   /// true: a busy loop by a timer, not every turn, since each call may wake the writing thread.
   void flush();
@@ -110,7 +117,8 @@ class LogWriter {
   Log& log_;
   TimeStamp stamp_;
   std::string after_time_[4];  // by level: " info phase=1 node=2 "
-  std::string batch_;
+  std::string batch_;          // a BatchHead, lines up to used_, and room
+  std::size_t used_;
   std::uint64_t lines_ = 0;
 };
 

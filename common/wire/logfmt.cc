@@ -27,20 +27,6 @@ constexpr bool all_bare(std::uint64_t eight) {
   return ((below_0x21 | above_0x7e | special) & tops) == 0;
 }
 
-bool all_bare(std::string_view value) {
-  if (value.size() < 8) {
-    return !value.empty() && std::ranges::all_of(value, bare);
-  }
-  bool all = true;
-  std::uint64_t eight = 0;
-  for (std::size_t at = 0; at + 8 <= value.size(); at += 8) {
-    std::memcpy(&eight, value.data() + at, 8);
-    all = all && all_bare(eight);
-  }
-  std::memcpy(&eight, value.data() + value.size() - 8, 8);  // the rest, and some of what was seen
-  return all && all_bare(eight);
-}
-
 void append_escaped(std::string& line, char byte) {
   static constexpr char digits[] = "0123456789abcdef";
   switch (byte) {
@@ -73,8 +59,22 @@ void append_escaped(std::string& line, char byte) {
 
 }  // namespace
 
+bool is_bare_in_logfmt(std::string_view value) {
+  if (value.size() < 8) {
+    return !value.empty() && std::ranges::all_of(value, bare);
+  }
+  bool all = true;
+  std::uint64_t eight = 0;
+  for (std::size_t at = 0; at + 8 < value.size(); at += 8) {
+    std::memcpy(&eight, value.data() + at, 8);
+    all = all && all_bare(eight);
+  }
+  std::memcpy(&eight, value.data() + value.size() - 8, 8);  // the rest, and some of what was seen
+  return all && all_bare(eight);
+}
+
 void append_logfmt_value(std::string& line, std::string_view value) {
-  if (all_bare(value)) {
+  if (is_bare_in_logfmt(value)) {
     line += value;
     return;
   }

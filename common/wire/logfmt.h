@@ -9,6 +9,9 @@
 
 namespace kv::wire {
 
+/// Whether `value` stands in a log line as it is.
+bool is_bare_in_logfmt(std::string_view value);
+
 /// Appends `value` as logfmt has it: bare if it is not empty and holds no blank, quote, backslash,
 /// equals sign, control byte or byte above 0x7e; else in double quotes, with \" \\ \n \r \t and
 /// \xNN for the rest that is not printable ASCII. One line stays one line, whatever is in it.

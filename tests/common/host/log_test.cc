@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -95,6 +96,23 @@ BOOST_AUTO_TEST_CASE(a_line_has_its_time_its_level_the_context_and_its_fields) {
   const std::regex form{R"(\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{6}Z )"
                         R"(info phase=1 node=2 event=request op=c7\.12)"};
   BOOST_TEST(std::regex_match(lines[0], form), lines[0]);
+}
+
+BOOST_AUTO_TEST_CASE(a_line_written_in_place_is_as_any_other_however_long) {
+  const Folder folder;
+  const auto log = open_log({.path = folder.file("a.log"), .context = "phase=1"});
+  const std::string longest(3 * LogWriter::batch_bytes, 'x');
+  {
+    LogWriter writer{*log};
+    for (const std::string& fields : {std::string{"event=a"}, longest, std::string{"event=b"}}) {
+      char* const at = writer.begin(Level::info, WallTime{}, fields.size());
+      writer.end(Level::info, std::ranges::copy(fields, at).out);
+    }
+  }
+  log->close();
+  const std::string head = "1970-01-01T00:00:00.000000Z info phase=1 ";
+  BOOST_TEST((lines_of(folder.file("a.log")) ==
+              std::vector<std::string>{head + "event=a", head + longest, head + "event=b"}));
 }
 
 BOOST_AUTO_TEST_CASE(a_line_without_context_has_no_extra_blank) {
