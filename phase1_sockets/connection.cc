@@ -111,7 +111,7 @@ void Connection::serve() {
   if (!backlogged() && !refused_) {
     const ByteView bytes = state_ == Session::State::hungry ? receive() : ByteView{};
     output_ = &out;
-    state_ = session_.feed(bytes, lane_.now_if_logged(), lane_.request, out, *this);
+    state_ = session_.feed(bytes, lane_.now_if_logged(), lane_.lines, out, *this);
     output_ = nullptr;
   }
   if (broken_ != nullptr || !send_output(out)) {

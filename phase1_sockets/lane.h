@@ -55,8 +55,8 @@ struct Lane {
   std::uint64_t name_step = 1;
 
   const std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(read_bytes_max);
-  Bytes output;               // empty between turns
-  wire::LineRequest request;  // read into by whoever is fed
+  Bytes output;             // empty between turns
+  wire::LineScratch lines;  // read into by whoever is fed
 };
 
 }  // namespace kv::sockets

@@ -63,7 +63,7 @@ class Session {
   ///   owner.malformed(bytes)                 it is answered already, with ERROR
   /// `scratch` may be shared by all sessions of a thread. Answers go to the end of `out`.
   template <typename Owner>
-  State feed(ByteView bytes, Instant now, wire::LineRequest& scratch, Bytes& out, Owner& owner);
+  State feed(ByteView bytes, Instant now, wire::LineScratch& scratch, Bytes& out, Owner& owner);
 
   /// No more bytes will come: what is whole is still read by the next feed(), what is cut off is
   /// malformed, and then the session is finished.
@@ -205,12 +205,13 @@ class Session {
 };
 
 template <typename Owner>
-Session::State Session::feed(ByteView bytes, Instant now, wire::LineRequest& scratch, Bytes& out,
+Session::State Session::feed(ByteView bytes, Instant now, wire::LineScratch& scratch, Bytes& out,
                              Owner& owner) {
   take(bytes);
   State state = State::hungry;
-  wire::LinesAhead ahead;
-  while (read_one(now, scratch, out, ahead, owner, state)) {
+  scratch.ahead.next = 0;
+  scratch.ahead.count = 0;
+  while (read_one(now, scratch.request, out, scratch.ahead, owner, state)) {
   }
   keep_rest();
   return state;

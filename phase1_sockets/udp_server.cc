@@ -132,28 +132,28 @@ void UdpServer::serve(ByteView datagram, const Address& from) {
   const ByteView text = without_line_end(datagram);
   const bool legacy = limits_.legacy && !text.starts_with('@');
   if (legacy) {
-    wire::parse_legacy(text, lane_.request);
+    wire::parse_legacy(text, lane_.lines.request);
   } else {
-    wire::parse_line(text, lane_.request);
+    wire::parse_line(text, lane_.lines.request);
   }
-  if (lane_.request.kind == wire::LineRequest::Kind::exit) {
-    lane_.request.kind = wire::LineRequest::Kind::malformed;
-    lane_.request.why = "there is nothing to exit from: UDP has no connection";
+  if (lane_.lines.request.kind == wire::LineRequest::Kind::exit) {
+    lane_.lines.request.kind = wire::LineRequest::Kind::malformed;
+    lane_.lines.request.why = "there is nothing to exit from: UDP has no connection";
   }
-  if (lane_.request.kind == wire::LineRequest::Kind::command) [[likely]] {
+  if (lane_.lines.request.kind == wire::LineRequest::Kind::command) [[likely]] {
     submit(from, legacy);
   } else {
-    if (lane_.request.kind != wire::LineRequest::Kind::malformed) {
-      lane_.request.kind = wire::LineRequest::Kind::malformed;
-      lane_.request.why = "a batch needs a connection: ask over TCP";
+    if (lane_.lines.request.kind != wire::LineRequest::Kind::malformed) {
+      lane_.lines.request.kind = wire::LineRequest::Kind::malformed;
+      lane_.lines.request.why = "a batch needs a connection: ask over TCP";
     }
     refuse(datagram, from, legacy);
   }
 }
 
 void UdpServer::submit(const Address& from, bool legacy) {
-  lane_.name(lane_.request.command);
-  const Command& command = lane_.request.command;
+  lane_.name(lane_.lines.request.command);
+  const Command& command = lane_.lines.request.command;
   lane_.counters.count(command.verb);
   ++last_number_;
   if (lane_.logs_requests) {
@@ -201,8 +201,8 @@ void UdpServer::refuse(ByteView datagram, const Address& from, bool legacy) {
   if (legacy) {
     output_ += wire::legacy_malformed_answer;
   } else {
-    wire::append_line_answer(output_, lane_.request.command.origin, Verb::get,
-                             {.status = Status::bad_request, .why = lane_.request.why});
+    wire::append_line_answer(output_, lane_.lines.request.command.origin, Verb::get,
+                             {.status = Status::bad_request, .why = lane_.lines.request.why});
   }
   post(begin, from);
 }
@@ -239,7 +239,7 @@ void UdpServer::on_reply(std::uint32_t ticket, const Reply& reply) {
   } else if (submitting_from_ != nullptr && ticket == submitting_ticket_) [[likely]] {
     const Address& to = *submitting_from_;
     submitting_from_ = nullptr;
-    answer(lane_.request.command, reply, last_number_, turn_began_, submitting_legacy_, to);
+    answer(lane_.lines.request.command, reply, last_number_, turn_began_, submitting_legacy_, to);
   } else {
     answer_late(ticket, reply);
   }

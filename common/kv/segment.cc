@@ -55,8 +55,13 @@ bool equal_bytes(const char* one, const char* other, std::size_t bytes) {
   if (bytes < 8) {
     return std::memcmp(one, other, bytes) == 0;
   }
-  std::uint64_t different = eight_at(one + bytes - 8) ^ eight_at(other + bytes - 8);
-  for (std::size_t i = 0; i + 8 < bytes; i += 8) {
+  std::uint64_t different =
+      (eight_at(one) ^ eight_at(other)) | (eight_at(one + bytes - 8) ^ eight_at(other + bytes - 8));
+  if (bytes <= 16)
+      [[likely]] {  // else the loop below, made for long keys, would cost as much again
+    return different == 0;
+  }
+  for (std::size_t i = 8; i + 8 < bytes; i += 8) {
     different |= eight_at(one + i) ^ eight_at(other + i);
   }
   return different == 0;

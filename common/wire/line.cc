@@ -449,26 +449,19 @@ void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead) {
 
 void parse_line_ahead(ByteView line, ByteView key, LineRequest& request) {
   const std::size_t key_end = four_letters + key.size();
-  if (key.empty() || key.size() > key_bytes_max) {
+  const ByteView value = line.substr(std::min(key_end + 1, line.size()));
+  const bool is_put = line.starts_with('P');
+  const bool is_common = is_put ? key_end < line.size() && line[key_end] == ' ' &&
+                                      value.size() <= value_bytes_max && !holds(value, '\r')
+                                : key_end == line.size();
+  if (key.empty() || key.size() > key_bytes_max || !is_common) {
     return parse_line(line, request);
   }
-  ByteView value;
-  const Verb verb = line.front() == 'G' ? Verb::get : Verb::put;
-  if (verb == Verb::put) {
-    value = line.substr(std::min(key_end + 1, line.size()));
-    if (key_end == line.size() || line[key_end] != ' ' || value.size() > value_bytes_max ||
-        holds(value, '\r')) {  // LF it cannot hold
-      return parse_line(line, request);
-    }
-  } else if (key_end != line.size()) {
-    return parse_line(line, request);
-  }
-  Command& command = request.command;
   begin(request);
-  clear(command.origin);
-  command.verb = verb;
-  assign(command.key, key);
-  assign(command.value, value);
+  clear(request.command.origin);
+  request.command.verb = is_put ? Verb::put : Verb::get;
+  assign(request.command.key, key);
+  assign(request.command.value, value);
 }
 
 void parse_line(ByteView line, LineRequest& request) {

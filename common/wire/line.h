@@ -72,6 +72,12 @@ struct LinesAhead {
   std::array<ByteView, lines_max> keys;
 };
 
+/// Room to read lines in, kept from one read to the next.
+struct LineScratch {
+  LineRequest request;
+  LinesAhead ahead;
+};
+
 /// parse_line() of a line that was seen ahead, with its `key` from there: of the two commonest
 /// requests, nothing is looked at twice.
 void parse_line_ahead(ByteView line, ByteView key, LineRequest& request);

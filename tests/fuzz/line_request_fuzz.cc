@@ -46,7 +46,28 @@ void check_answers(const Command& command, ByteView text) {
   }
 }
 
+/// Whole lines at the front of what a stream holds are read as if each had come alone.
+void check_look_ahead(ByteView stream) {
+  LinesAhead ahead;
+  look_ahead(stream, 0, ahead);
+  LineRequest reused = full();
+  for (std::size_t i = 0; i < ahead.count; ++i) {
+    ByteView line = stream.substr(0, ahead.bytes[i] - 1);
+    check(stream[line.size()] == '\n' && line.find('\n') == ByteView::npos);
+    if (line.ends_with('\r')) {
+      line.remove_suffix(1);
+    }
+    parse_line_ahead(line, ahead.keys[i], reused);
+    LineRequest alone;
+    parse_line(line, alone);
+    check(reused.kind == alone.kind && reused.command == alone.command && reused.why == alone.why);
+    stream.remove_prefix(ahead.bytes[i]);
+  }
+  check(ahead.count == LinesAhead::lines_max || stream.find('\n') == ByteView::npos);
+}
+
 void run(ByteView line) {
+  check_look_ahead(line);
   LineRequest request;
   parse_line(line, request);
   LineRequest reused = full();

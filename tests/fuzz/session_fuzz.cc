@@ -20,7 +20,7 @@ Reply reply_to(const Command& command) {
 
 struct Prompt {
   Session session;
-  wire::LineRequest scratch;
+  wire::LineScratch scratch;
   Bytes out;
 
   void expect(std::span<const ByteView>) {}
@@ -36,7 +36,7 @@ struct Late {
 
   Random random;
   Session session;
-  wire::LineRequest scratch;
+  wire::LineScratch scratch;
   Bytes out;
   std::map<std::uint64_t, Reply> owed;
 

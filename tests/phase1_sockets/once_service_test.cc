@@ -13,6 +13,8 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "phase1_sockets/store_service.h"
+
 namespace kv::sockets {
 namespace {
 
@@ -99,6 +101,23 @@ BOOST_AUTO_TEST_CASE(a_command_without_an_id_is_executed_each_time_and_leaves_no
   BOOST_TEST(was_told(world.done(command), Reply{}));
   BOOST_TEST(was_told(world.done(command, {.status = Status::unknown}), Status::unknown));
   BOOST_TEST(world.once.entries() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(only_a_command_without_an_id_is_done_at_once) {
+  Store store;
+  StoreService service{store};
+  OnceService once{service};
+  ReplyView reply;
+  BOOST_TEST(once.try_now({.verb = Verb::put, .key = "k", .value = "v"}, reply));
+  BOOST_TEST(once.try_now({.verb = Verb::get, .key = "k"}, reply));
+  BOOST_TEST((reply.status == Status::ok));
+  BOOST_TEST(reply.value == "v");
+  BOOST_TEST(!once.try_now(put("c", 1, "other"), reply));
+  BOOST_TEST(store.get("k").value() == "v");
+
+  PatientService patient;  // leaves it to its inner service
+  BOOST_TEST(!OnceService{patient}.try_now({.verb = Verb::get, .key = "k"}, reply));
+  BOOST_TEST(patient.commands.empty());
 }
 
 BOOST_AUTO_TEST_CASE(what_distinguishes_two_ids_is_all_of_them) {

@@ -16,7 +16,7 @@ namespace {
 struct Talk {
   ShardedStore store;
   Session session;
-  wire::LineRequest scratch;
+  wire::LineScratch scratch;
   Bytes out;
   std::vector<Command> submitted;
   std::size_t malformed_lines = 0;

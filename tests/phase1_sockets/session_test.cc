@@ -18,7 +18,7 @@ namespace {
 struct Conversation {
   static constexpr std::size_t bytes_wanted = 100'000;
   Session session{bytes_wanted};
-  wire::LineRequest scratch;
+  wire::LineScratch scratch;
   Bytes out;
   std::vector<std::uint64_t> submitted;
   std::vector<std::size_t> malformed_bytes;

@@ -354,6 +354,53 @@ BOOST_AUTO_TEST_CASE(the_lines_of_a_batch_are_read_as_what_they_are) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_line_seen_ahead_is_read_as_any_other) {
+  const Bytes longest_key(key_bytes_max, 'k');
+  const Bytes longest_value(value_bytes_max, 'v');
+  const std::vector<Bytes> lines{"GET a",
+                                 "GET ",
+                                 "GET",
+                                 "GET a ",
+                                 "GET a b",
+                                 "GET a\x01",
+                                 "GET \x7f",
+                                 "GET " + longest_key,
+                                 "GET " + longest_key + "k",
+                                 "PUT a b",
+                                 "PUT a ",
+                                 "PUT a",
+                                 "PUT  a b",
+                                 "PUT a two words",
+                                 "PUT a b\rc",
+                                 "PUT a\tb",
+                                 "PUT " + longest_key + " b",
+                                 "PUT " + longest_key + "k b",
+                                 "PUT a " + longest_value,
+                                 "PUT a " + longest_value + "v",
+                                 "get a",
+                                 "@c.1 GET a",
+                                 "DELETE a",
+                                 "CAS a b c",
+                                 "PING",
+                                 "",
+                                 "nonsense"};
+  LineRequest reused;  // what one leaves must not show in the next
+  for (const Bytes& line : lines) {
+    const Bytes bytes = line + "\n";
+    LinesAhead ahead;
+    look_ahead(bytes, 0, ahead);
+    BOOST_REQUIRE(ahead.count == 1U);
+    parse_line_ahead(line, ahead.keys[0], reused);
+    const LineRequest expected = parsed(line);
+    BOOST_TEST((reused.kind == expected.kind), line.substr(0, 20));
+    BOOST_TEST((reused.command == expected.command), line.substr(0, 20));
+    BOOST_TEST(reused.why == expected.why);
+    reused.command.expected = "e";
+    reused.command.origin = {.client = "c", .sequence = 3, .first_outstanding = 2};
+    reused.command.writes = {{.key = "w"}};
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_look_ahead_finds_whole_lines_and_the_keys_that_parsing_will_find) {
   const Bytes lines =
       "GET a\r\nPUT key of three\n\nGET \n@c.1 GET b\nDELETE c\nGET d e\nGET not whole";
