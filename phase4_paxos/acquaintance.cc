@@ -1,6 +1,8 @@
 #include "phase4_paxos/acquaintance.h"
 
+#include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "common/core/quorum.h"
 #include "common/wire/logfmt.h"
@@ -11,6 +13,7 @@ namespace {
 
 constexpr std::size_t knocks_max = 64;  // nodes that wait and are remembered
 constexpr int knocks_lost_max = 5;      // in a row, until it is taken to be gone
+constexpr int lost_until_said = 4;      // knocks: its learner may still be at what was long ago
 
 constexpr const char* lost_disk =
     "the disk is empty, and the cluster knows this node with another: what that one promised is "
@@ -58,6 +61,9 @@ void Acquaintance::tick(Instant now, Slot applied, Post& post) {
     return;
   }
   greet_at_ = now + (founds() ? options_.resend_after : options_.knock_every);
+  if (now - lost_since_ >= lost_until_said * options_.knock_every) {
+    complain_of_disk(self_, post);
+  }
   const Greet greet{marks_[self_.value], founds(), applied};
   for (const NodeId peer : peers_) {
     const std::size_t place = place_of(peer, founders_);
@@ -109,16 +115,20 @@ void Acquaintance::on_greeted(NodeId from, const Greeted& greeted, Post& post) {
   }
   if (greeted.known != greeted.birth) {
     stand_outside(greet_at_);
-    return post.note(Level::error, wire::LogFields{}
-                                       .add("event", "refused")
-                                       .add("by", from.value)
-                                       .add("why", lost_disk)
-                                       .text());
+    return complain_of_disk(from, post);
   }
   const std::size_t place = place_of(from, founders_);
   if (place < founders_.size()) {
     welcomes_ |= std::uint64_t{1} << place;
     be_born_if_known(post);
+  }
+}
+
+void Acquaintance::complain_of_disk(NodeId by, Post& post) {
+  if (!std::exchange(complained_, true)) {
+    post.note(
+        Level::error,
+        wire::LogFields{}.add("event", "refused").add("by", by.value).add("why", lost_disk).text());
   }
 }
 
@@ -135,7 +145,7 @@ void Acquaintance::be_born(std::uint64_t incarnation, Post& post) {
   born_ = true;
   outside_ = false;
   incarnation_ = incarnation;
-  greet_at_ = never;
+  greet_at_ = lost_since_ = never;
   post.record(pack(Met{.node = self_.value,
                        .birth = marks_[self_.value],
                        .born = true,
@@ -153,6 +163,8 @@ bool Acquaintance::admit(Instant now, const Configurations& configurations, Slot
     be_born(voter->incarnation, post);
     return true;
   }
+  const bool lost = outside_ && !born_ && voter != nullptr && voter->birth != marks_[self_.value];
+  lost_since_ = lost ? std::min(lost_since_, now) : never;
   const bool decides =
       voter != nullptr && (voter->birth == 0 || voter->birth == marks_[self_.value]);
   // What was decided before it was let in, a new life may hear of again: that is not about it.

@@ -72,6 +72,7 @@ class Acquaintance {
   void be_born(std::uint64_t incarnation, Post& post);
   void be_born_if_known(Post& post);
   void stand_outside(Instant now);
+  void complain_of_disk(NodeId by, Post& post);
   void on_knock(Instant now, NodeId from, const Greet& greet, Slot applied);
 
   const NodeId self_;
@@ -84,6 +85,8 @@ class Acquaintance {
   bool born_ = false;
   std::uint64_t incarnation_ = 0;
   bool outside_ = false;
+  Instant lost_since_ = never;  // the log has this node, with another disk
+  bool complained_ = false;
   Instant greet_at_ = never;
 };
 

@@ -170,6 +170,18 @@ BOOST_AUTO_TEST_CASE(who_came_later_or_is_no_founder_welcomes_nobody) {
   BOOST_TEST(said.to<Greeted>({9})->known == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(who_joined_and_lost_its_disk_says_so_when_the_log_has_it_with_another) {
+  Acquaintance joiner{one, {}, options};
+  joiner.start(at(0), 99, said.post);
+  joiner.admit(at(1), with_one_as(1), {9}, said.post);
+  joiner.tick(at(500), {9}, said.post);
+  BOOST_TEST(said.effects.notes.empty());  // it may be reading what was long ago
+  joiner.tick(at(1002), {9}, said.post);
+  joiner.tick(at(2000), {9}, said.post);
+  BOOST_REQUIRE(said.effects.notes.size() == 1U);
+  BOOST_TEST(said.effects.notes[0].fields.find("event=refused") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_node_that_founds_nothing_waits_until_it_is_let_in) {
   Acquaintance joiner{one, {}, options};
   joiner.start(at(0), 77, said.post);
