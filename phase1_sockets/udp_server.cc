@@ -266,7 +266,7 @@ void UdpServer::answer(const Command& command, const ReplyView& reply, std::uint
   const std::size_t begin = output_.size();
   format(command, reply, legacy);
   const std::size_t bytes = output_.size() - begin;
-  if (bytes > limits_.answer_bytes_max) {
+  if (bytes > limits_.answer_bytes_max && reply.status != Status::bad_request) {
     output_.resize(begin);
     format(command, too_large(bytes), legacy);
   }

@@ -38,7 +38,11 @@ struct Late {
   Session session;
   wire::LineScratch scratch;
   Bytes out;
-  std::map<std::uint64_t, Reply> owed;
+  struct Owed {
+    Reply reply;
+    bool may_be_put_off;
+  };
+  std::map<std::uint64_t, Owed> owed;
 
   void expect(std::span<const ByteView>) {}
   bool may_go_on() { return !random.chance(0.1); }
@@ -46,17 +50,28 @@ struct Late {
     if (random.chance(0.3)) {
       session.answer(number, reply_to(command), out);
     } else {
-      owed.emplace(number, reply_to(command));
+      owed.emplace(number, Owed{reply_to(command), command.verb == Verb::get});
     }
+  }
+  void submit_again(std::uint64_t number, const Command& command, Session::Place place) {
+    owed.emplace(number, Owed{reply_to(command), place != Session::Place::front});
   }
   void malformed(std::size_t) {}
 
+  /// Or puts it off, as if there were no room.
   void answer_one() {
-    if (!owed.empty()) {
-      auto next = owed.begin();
-      std::advance(next, static_cast<std::ptrdiff_t>(random.below(owed.size())));
-      session.answer(next->first, next->second, out);
-      owed.erase(next);
+    session.ask_again(random.below(100), *this);
+    if (owed.empty()) {
+      return;
+    }
+    auto next = owed.begin();
+    std::advance(next, static_cast<std::ptrdiff_t>(random.below(owed.size())));
+    const auto [number, one] = *next;
+    owed.erase(next);
+    if (session.overtakes(number) || (one.may_be_put_off && random.chance(0.3))) {
+      session.put_off(number);
+    } else {
+      session.answer(number, one.reply, out);
     }
   }
 
@@ -87,7 +102,7 @@ void run(ByteView stream, std::uint64_t seed) {
   late.session.end_input();
   late.feed({});
   check(late.session.unanswered() == late.owed.size());
-  while (!late.owed.empty()) {
+  while (!late.session.quiet()) {
     late.answer_one();
   }
   check(late.session.quiet() && late.session.ending() == prompt.session.ending());

@@ -118,6 +118,16 @@ BOOST_AUTO_TEST_CASE(late_answers_go_to_whom_they_belong) {
   BOOST_TEST(first.receive() == "@c.1 VALUE a\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_late_answer_beyond_the_cap_becomes_an_error_too) {
+  PatientService service;
+  DoorWorld world{&service, FrontDoorOptions{.udp_answer_bytes_max = 20}};
+  UdpTalk client{world.door->udp()};
+  client.send("@c.1 GET " + std::string(21, 'k'));
+  service.wait_for(1);
+  service.answer(0);
+  BOOST_TEST(client.receive().starts_with("@c.1 ERROR the answer has 21 bytes"));
+}
+
 BOOST_AUTO_TEST_CASE(beyond_the_limit_of_waiting_requests_the_answer_is_unavailable) {
   PatientService service;
   DoorWorld world{&service, {}, Level::warn};
