@@ -269,7 +269,7 @@ void Connection::malformed(std::size_t bytes) {
 
 /// On whatever thread the service answers.
 void Connection::on_reply(std::uint64_t number, const Reply& reply) {
-  if (output_ != nullptr && lane_.loop->is_here()) [[likely]] {
+  if (lane_.loop->is_here() && output_ != nullptr) {
     return answer(number, reply, *output_);
   }
   on_late_reply(number, reply, room_for(reply));
