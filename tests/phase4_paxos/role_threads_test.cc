@@ -5,6 +5,7 @@
 #include <atomic>
 #include <future>
 #include <memory>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -13,6 +14,7 @@
 
 #include "common/host/memory_transport.h"
 #include "common/host/replica_host.h"
+#include "phase4_paxos/messages.h"
 #include "tests/common/host/memory_disk.h"
 
 namespace kv::paxos {
@@ -233,7 +235,33 @@ BOOST_AUTO_TEST_CASE(a_member_that_lost_its_disk_is_let_in_on_its_new_one) {
   BOOST_TEST(reply.value == std::to_string(counter.acknowledged()));
 }
 
-BOOST_AUTO_TEST_CASE(a_killed_role_says_nothing_more_and_the_others_live_on) {
+BOOST_AUTO_TEST_CASE(what_a_killed_role_had_not_got_out_is_never_said) {
+  RoleThreads replica{{1}, {{1}}, {.seed = 1, .note_level = Level::error}};
+  std::counting_semaphore<> news{0};
+  replica.tell_news([&news] { news.release(); });
+  const Instant now{};
+  Effects out;
+  replica.start(now, out);
+  replica.kill_role("proposer");
+  replica.kill_role("learner");
+  for (std::uint64_t round = 1; round <= 20; ++round) {
+    replica.tick(now, out);
+    while (news.try_acquire()) {
+    }
+    const Prepare prepare{.ballot = {.round = round, .node = 1, .boot = 1}, .from = {1}};
+    replica.receive(now, {1}, pack(prepare), out);
+    BOOST_REQUIRE(news.try_acquire_for(std::chrono::seconds{10}));
+    replica.kill_role("acceptor");
+    out.clear();
+    replica.start_role("acceptor", now, out);
+    replica.tick(now, out);
+    for (const Bytes& record : out.records) {
+      BOOST_TEST((kind_of(record) != Kind::promised));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_role_dies_alone_and_all_may) {
   RoleThreads replica{{1}, {{1}}, {.seed = 1, .note_level = Level::error}};
   Effects out;
   replica.start(Instant{}, out);
