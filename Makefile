@@ -85,22 +85,26 @@ TEST_SOURCES := $(filter tests/main.cc tests/common/client/% tests/common/host/%
   $(foreach s,$(TEST_SOURCES),$(if $(filter test_%,$(notdir $s)),$s))
 TEST_SOURCES := $(sort $(TEST_SOURCES))
 endif
+TEST_FOLDERS := $(patsubst %/,%,$(sort $(filter-out tests/,$(dir $(TEST_SOURCES)))))
 FUZZ_SOURCES := $(wildcard tests/fuzz/*_fuzz.cc)
 SOURCES := $(LIBRARY_SOURCES) $(MAIN_SOURCES) $(TEST_SOURCES)
 
 object = $(BUILD)/obj/$(1:.cc=.o)
 
-# The files of a library are compiled in groups, each group as one: in less than half the time, for
+# The files of a folder are compiled in groups, each group as one: in less than half the time, for
 # what they all include is read once, and what they all instantiate is made once. So the names that
-# a file has for itself are its own in its folder, not only in the file; the groups are made of
-# build/obj/FOLDER/group_N.cc. A command is a program in the program: it stands alone.
+# a file has for itself are its own in its folder, not only in the file (a test's are its suite's);
+# the groups are made of build/obj/FOLDER/group_N.cc. A command is a program in the program: it
+# stands alone.
 # In a group a file's own types look to the compiler as if they came from a header.
 GROUP_FLAGS := -Wno-subobject-linkage
 # number:first:last file of each group
 GROUPS := 1:1:8 2:9:16 3:17:24 4:25:32 5:33:40 6:41:48 7:49:56 8:57:64
-alone = $(filter %_command.cc,$(call sources_of,$1))
-sources_of = $(filter-out %_main.cc,$(wildcard $1/*.cc))
-grouped = $(filter-out %_command.cc,$(call sources_of,$1))
+ALONE := %_command.cc $(addprefix tests/phase4_paxos/,acceptor_test.cc acquaintance_test.cc proposer_test.cc)
+alone = $(filter $(ALONE),$(call sources_of,$1))
+sources_of = $(if $(filter tests/%,$1),$(foreach s,$(TEST_SOURCES),$(if $(filter $1/,$(dir $s)),$s)), \
+  $(filter-out %_main.cc,$(wildcard $1/*.cc)))
+grouped = $(filter-out $(ALONE),$(call sources_of,$1))
 group_part = $(word $2,$(subst :, ,$1))
 group_files = $(wordlist $(call group_part,$2,2),$(call group_part,$2,3),$(call grouped,$1))
 groups_of = $(foreach g,$(GROUPS),$(if $(call group_files,$1,$g),$(call group_part,$g,1)))
@@ -149,7 +153,7 @@ $(BUILD)/bin/$(call program_name,$1): $(call object,$(call program_main,$1)) $(A
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program_rule,$p)))
 
-TEST_OBJECTS := $(foreach s,$(TEST_SOURCES),$(call object,$s))
+TEST_OBJECTS := $(call object,tests/main.cc) $(foreach f,$(TEST_FOLDERS),$(call objects_of,$f))
 $(BUILD)/bin/tests: $(TEST_OBJECTS) $(ARCHIVES)
 	@mkdir -p $(@D)
 	@echo "link    $@"
@@ -184,11 +188,12 @@ $(BUILD)/obj/$1/group_$(call group_part,$2,1).o: $(call group_files,$1,$2) Makef
 	@printf '#include "%s"\n' $(call group_files,$1,$2) > $$(@:.o=.cc)
 	@$$(CXX) $$(CPPFLAGS) $$(CXXFLAGS) $$(GROUP_FLAGS) -MMD -MP -c -o $$@ $$(@:.o=.cc)
 endef
-$(foreach l,$(LIBRARIES),$(foreach g,$(GROUPS),$(if $(call group_files,$l,$g),$(eval $(call group_rule,$l,$g)))))
-$(foreach l,$(LIBRARIES),$(if $(word 65,$(call grouped,$l)),$(error $l has more files than there are groups)))
+FOLDERS := $(LIBRARIES) $(TEST_FOLDERS)
+$(foreach l,$(FOLDERS),$(foreach g,$(GROUPS),$(if $(call group_files,$l,$g),$(eval $(call group_rule,$l,$g)))))
+$(foreach l,$(FOLDERS),$(if $(word 65,$(call grouped,$l)),$(error $l has more files than there are groups)))
 
--include $(foreach l,$(LIBRARIES),$(patsubst %.o,%.d,$(call objects_of,$l)))
--include $(patsubst %.cc,$(BUILD)/obj/%.d,$(MAIN_SOURCES) $(TEST_SOURCES))
+-include $(foreach l,$(FOLDERS),$(patsubst %.o,%.d,$(call objects_of,$l)))
+-include $(patsubst %.cc,$(BUILD)/obj/%.d,$(MAIN_SOURCES) tests/main.cc)
 
 compile_commands.json: Makefile
 	@tools/compile_commands.sh '$(subst ','\'',$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(CXXFLAGS))' \

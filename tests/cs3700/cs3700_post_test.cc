@@ -6,6 +6,8 @@
 #include "phase5_raft/messages.h"
 
 namespace kv::raft {
+BOOST_AUTO_TEST_SUITE(cs3700_post)
+
 namespace {
 
 constexpr NodeId leader{1};
@@ -29,8 +31,6 @@ bool everyone_answers(NodeId) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(cs3700_post)
 
 BOOST_AUTO_TEST_CASE(two_questions_go_round_and_both_answers_come_back_in_one_bag) {
   const auto out = bags_of({}, {question(first), question(second)}, everyone_answers);

@@ -20,6 +20,8 @@
 #include "phase5_raft/cs3700_message.h"
 
 namespace kv::raft {
+BOOST_AUTO_TEST_SUITE(cs3700_processes, *boost::unit_test::disabled())
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -163,8 +165,6 @@ class Router {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(cs3700_processes, *boost::unit_test::disabled())
 
 BOOST_AUTO_TEST_CASE(five_processes_serve_also_when_their_leader_is_told_to_end) {
   Router router;

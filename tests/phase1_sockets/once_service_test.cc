@@ -16,6 +16,8 @@
 #include "phase1_sockets/store_service.h"
 
 namespace kv::sockets {
+BOOST_AUTO_TEST_SUITE(phase1_once_service)
+
 namespace {
 
 /// Answers when it is told to, and counts what it executed.
@@ -82,8 +84,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase1_once_service)
 
 BOOST_AUTO_TEST_CASE(a_repeated_id_gets_the_same_answer_without_being_executed_again) {
   World world;

@@ -14,6 +14,8 @@ using namespace kv::test;
 using client::CallResult;
 using client::Outcome;
 
+BOOST_AUTO_TEST_SUITE(phase1_tcp_client)
+
 namespace {
 
 struct Client {
@@ -38,8 +40,6 @@ bool has(const std::string& text, std::string_view part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase1_tcp_client)
 
 BOOST_AUTO_TEST_CASE(operations_share_one_connection) {
   std::vector<std::string> requests;

@@ -20,6 +20,8 @@
 #include "tests/phase1_sockets/socket_client.h"
 
 namespace kv::sockets {
+BOOST_AUTO_TEST_SUITE(sockets_tcp)
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -57,8 +59,6 @@ class DescriptorLimit {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sockets_tcp)
 
 BOOST_AUTO_TEST_CASE(every_verb_is_answered) {
   DoorWorld world;

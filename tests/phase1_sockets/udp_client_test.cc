@@ -14,6 +14,8 @@ using namespace kv::test;
 using client::CallResult;
 using client::Outcome;
 
+BOOST_AUTO_TEST_SUITE(phase1_udp_client)
+
 namespace {
 
 struct Client {
@@ -47,8 +49,6 @@ std::string read_operation(FakeUdpSocket& socket, std::string_view id) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase1_udp_client)
 
 BOOST_AUTO_TEST_CASE(a_request_is_a_datagram_and_so_is_its_answer) {
   std::vector<std::string> requests;

@@ -13,6 +13,8 @@
 #include "phase2_rpc/server_methods.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_kv_skeleton)
+
 namespace {
 
 /// A store that answers at once, or when it is told to.
@@ -75,8 +77,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_kv_skeleton)
 
 BOOST_AUTO_TEST_CASE(each_method_does_to_the_store_what_its_name_says) {
   World world;

@@ -11,6 +11,8 @@
 #include "tests/phase2_rpc/replica_world.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_replica_server)
+
 namespace {
 
 std::unique_ptr<Replica> journaling(const ReplicaSettings&) {
@@ -32,8 +34,6 @@ std::string parse(const ReplicaProgram& program, const std::vector<std::string>&
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_replica_server)
 
 BOOST_AUTO_TEST_CASE(a_lone_replica_serves_every_client_and_remembers_after_a_restart) {
   ReplicaWorld world{1, journaling};

@@ -20,6 +20,8 @@
 #include "phase2_rpc/work_pool.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_rpc_socket)
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -91,8 +93,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_rpc_socket)
 
 BOOST_AUTO_TEST_CASE(a_call_is_answered) {
   World world;

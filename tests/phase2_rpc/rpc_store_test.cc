@@ -25,6 +25,8 @@
 #include "phase2_rpc/work_pool.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_rpc_store)
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -255,8 +257,6 @@ void check_that_sixteen_clients_see_one_store(Where where) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_rpc_store)
 
 BOOST_AUTO_TEST_CASE(a_put_whose_answer_was_lost_does_not_overwrite_what_came_after_it) {
   World world;

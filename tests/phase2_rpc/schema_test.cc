@@ -8,6 +8,8 @@
 #include "phase2_rpc/rpc_client.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_schema)
+
 namespace {
 
 struct OldAsk {
@@ -61,8 +63,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_schema)
 
 BOOST_AUTO_TEST_CASE(a_new_server_gives_an_old_clients_missing_fields_their_defaults) {
   World world;

@@ -21,6 +21,8 @@
 #include "tests/phase2_rpc/certificates.h"
 
 namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_tls)
+
 namespace {
 
 using namespace std::chrono_literals;
@@ -83,8 +85,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase2_tls)
 
 BOOST_AUTO_TEST_CASE(both_sides_of_one_authority_talk) {
   Certificates certificates;

@@ -22,6 +22,8 @@
 #include "tests/phase4_paxos/role_step.h"
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_lost_memory)
+
 namespace {
 
 const std::vector<NodeId> members{one, two, three};
@@ -162,8 +164,6 @@ struct Story {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_lost_memory)
 
 BOOST_AUTO_TEST_CASE(who_merely_asks_a_majority_lets_two_values_be_chosen) {
   BOOST_TEST(Story{AcceptorMemory::ask_majority}.told() == 2);

@@ -4,6 +4,8 @@
 #include <boost/test/unit_test.hpp>
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_messages)
+
 namespace {
 
 constexpr Ballot some{.round = 2, .node = 3, .boot = 1};
@@ -17,8 +19,6 @@ Bytes bytes(std::initializer_list<int> list) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_messages)
 
 BOOST_AUTO_TEST_CASE(messages_have_the_bytes_that_the_protocol_page_shows) {
   BOOST_TEST((pack(Prepare{some, {7}}) == bytes({1, 2, 3, 1, 7})));

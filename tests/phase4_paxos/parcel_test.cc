@@ -3,6 +3,8 @@
 #include <boost/test/unit_test.hpp>
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_parcel)
+
 namespace {
 
 constexpr NodeId node{3};
@@ -12,8 +14,6 @@ ParcelId parcel(std::uint64_t boot, std::uint64_t number) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_parcel)
 
 BOOST_AUTO_TEST_CASE(commands_come_out_as_they_went_in) {
   const Command put{.verb = Verb::put, .origin = {"c", 7, 5}, .key = "k", .value = "v"};

@@ -10,8 +10,8 @@ Voter voter(std::uint32_t node, std::uint64_t incarnation = 0) {
 }
 
 /// Nodes 1 to 3 decide up to slot 14; from 15 on node 3 has another disk.
-struct World {
-  World() {
+struct QuorumsWorld {
+  QuorumsWorld() {
     known.apply({5},
                 {.base = 0,
                  .before = {voter(1), voter(2), voter(3)},
@@ -23,7 +23,7 @@ struct World {
 
 }  // namespace
 
-BOOST_FIXTURE_TEST_SUITE(phase4_quorums, World)
+BOOST_FIXTURE_TEST_SUITE(phase4_quorums, QuorumsWorld)
 
 BOOST_AUTO_TEST_CASE(an_acceptor_counts_only_where_its_own_incarnation_decides) {
   const Quorums quorums{known, {6}};

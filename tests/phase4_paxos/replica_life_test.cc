@@ -5,6 +5,8 @@
 #include "tests/phase4_paxos/role_step.h"
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_replica_life)
+
 namespace {
 
 /// A cluster of one, driven by hand: all that it writes is durable when its step ends.
@@ -62,8 +64,6 @@ struct World {
 constexpr Duration long_enough = std::chrono::seconds{1};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_replica_life)
 
 BOOST_AUTO_TEST_CASE(each_life_has_ballots_of_its_own) {
   World first;

@@ -18,6 +18,8 @@
 #include "tests/common/host/memory_disk.h"
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_role_threads)
+
 namespace {
 
 using std::chrono::milliseconds;
@@ -149,8 +151,6 @@ const std::vector<host::RoleFailure> all_often{
     {.role = "all", .up = milliseconds{800}, .down = milliseconds{20}}};
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_role_threads)
 
 BOOST_AUTO_TEST_CASE(while_roles_die_on_every_replica_nothing_acknowledged_is_lost) {
   World world;

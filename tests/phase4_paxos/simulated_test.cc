@@ -7,6 +7,8 @@
 #include "tests/phase4_paxos/paxos_protocol.h"
 
 namespace kv::paxos {
+BOOST_AUTO_TEST_SUITE(phase4_simulated)
+
 namespace {
 
 sim::Outcome run(const sim::Scenario& scenario, std::uint64_t seed, PaxosOptions options = {},
@@ -26,8 +28,6 @@ sim::Scenario scenario(const char* text) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(phase4_simulated)
 
 BOOST_AUTO_TEST_CASE(six_seeds_hold_through_all_faults) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {

@@ -57,9 +57,9 @@ class Player {
     }
     BOOST_REQUIRE(group_ != nullptr);
     if (verb == "run") {
-      std::int64_t milliseconds = 0;
-      words >> milliseconds;
-      return group_->run(std::chrono::milliseconds{milliseconds});
+      std::int64_t ms = 0;
+      words >> ms;
+      return group_->run(std::chrono::milliseconds{ms});
     }
     if (verb == "deliver") {
       return group_->settle();

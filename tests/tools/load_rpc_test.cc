@@ -11,6 +11,8 @@
 #include "phase2_rpc/server_methods.h"
 
 namespace kv::load {
+BOOST_AUTO_TEST_SUITE(tools_load_rpc)
+
 namespace {
 
 /// A store that lies when it is told to.
@@ -55,8 +57,6 @@ struct World {
 };
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tools_load_rpc)
 
 BOOST_AUTO_TEST_CASE(every_key_is_put_and_every_answer_is_right) {
   World world;

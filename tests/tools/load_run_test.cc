@@ -8,6 +8,8 @@
 #include "tests/tools/test_server.h"
 
 namespace kv::load {
+BOOST_AUTO_TEST_SUITE(tools_load_run)
+
 namespace {
 
 constexpr std::uint64_t ops = 240;
@@ -50,8 +52,6 @@ std::unique_ptr<Load> connect(const Plan& plan) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tools_load_run)
 
 BOOST_AUTO_TEST_CASE(ops_reported_are_ops_served_in_every_dialect) {
   for (const auto& [dialect, transport] : kinds) {

@@ -4,6 +4,8 @@
 #include <boost/test/unit_test.hpp>
 
 namespace kv::logs {
+BOOST_AUTO_TEST_SUITE(tools_slow_operations)
+
 namespace {
 
 constexpr Micros zero = 1'000'000'000;
@@ -30,8 +32,6 @@ bool has(const std::string& text, std::string_view part) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(tools_slow_operations)
 
 BOOST_AUTO_TEST_CASE(what_happened_while_it_waited_is_told_in_order) {
   const std::vector<Mark> marks{mark(1, Mark::Kind::down, 5, "signal 9"),

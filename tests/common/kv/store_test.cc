@@ -9,6 +9,8 @@
 #include "common/core/random.h"
 
 namespace kv {
+BOOST_AUTO_TEST_SUITE(kv_store)
+
 namespace {
 
 using Model = std::map<std::string, std::string>;
@@ -141,8 +143,6 @@ void runs_like_the_model(std::uint64_t seed, Mix mix, std::uint64_t operations) 
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(kv_store)
 
 BOOST_AUTO_TEST_CASE(what_was_put_is_found_until_it_is_erased) {
   Store store;

@@ -12,6 +12,8 @@
 #include "common/core/random.h"
 
 namespace kv::sim {
+BOOST_AUTO_TEST_SUITE(sim_linearizability)
+
 namespace {
 
 using History = std::vector<Operation>;
@@ -250,8 +252,6 @@ History record(const Recording& recording) {
 using Named = std::vector<std::pair<const char*, History>>;
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sim_linearizability)
 
 BOOST_AUTO_TEST_CASE(what_can_be_explained_is_linearizable) {
   const Named good = {

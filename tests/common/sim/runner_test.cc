@@ -14,6 +14,8 @@
 #include "common/sim/scenario_text.h"
 
 namespace kv {
+BOOST_AUTO_TEST_SUITE(sim_runner)
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -141,8 +143,6 @@ void a_flaw_is_found_and_shrunk(Flaw flaw, std::string_view invariant) {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sim_runner)
 
 BOOST_AUTO_TEST_CASE(a_lost_record_is_found_and_shrinks_to_a_crash_and_a_few_operations) {
   a_flaw_is_found_and_shrunk(Flaw::forgets_records, "a_new_life_is_where_the_last_one_was");

@@ -10,6 +10,8 @@
 #include "common/sim/swarm.h"
 
 namespace kv {
+BOOST_AUTO_TEST_SUITE(sim_simulator)
+
 namespace {
 
 using sim::Scenario;
@@ -42,8 +44,6 @@ sim::Outcome run(const Scenario& scenario, std::uint64_t seed, sim::NoteSink* no
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(sim_simulator)
 
 BOOST_AUTO_TEST_CASE(the_same_seed_gives_the_same_run_to_the_byte) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {

@@ -7,6 +7,8 @@
 #include "common/core/random.h"
 
 namespace kv::wire {
+BOOST_AUTO_TEST_SUITE(wire_line)
+
 namespace {
 
 using Kind = LineRequest::Kind;
@@ -63,8 +65,6 @@ std::vector<Command> sample_commands() {
 }
 
 }  // namespace
-
-BOOST_AUTO_TEST_SUITE(wire_line)
 
 BOOST_AUTO_TEST_CASE(each_verb_is_read) {
   BOOST_TEST((command_in("GET k") == Command{.verb = Verb::get, .key = "k"}));
