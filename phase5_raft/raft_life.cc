@@ -31,7 +31,7 @@ RaftLife::RaftLife(NodeId self, const std::vector<NodeId>& members,
       machine_(std::make_unique<StateMachine>(options.sessions)) {
   Random random{options.seed};
   life_ = random.fork().next();
-  mark_ = random.next() | 1;
+  mark_ = random.next();
 }
 
 // --- a life --------------------------------------------------------------------------------------
@@ -80,7 +80,10 @@ void RaftLife::start(Instant now, Effects& out) {
   now_ = now;
   seen_truncations_ = raft_.log().truncations();
   seen_term_ = raft_.term();
-  acquaintance_.start(now, mark_, out);
+  // The time is in both because of replicas that are started with the same --seed again.
+  const auto time = static_cast<std::uint64_t>(now.time_since_epoch().count());
+  life_ ^= time;
+  acquaintance_.start(now, (mark_ ^ time) << 1 | 1, out);
   if (acquaintance_.born()) {
     raft_.start(now, out);
   }

@@ -52,6 +52,22 @@ BOOST_AUTO_TEST_CASE(an_acknowledged_write_outlives_a_disk_that_comes_back_empty
   BOOST_TEST(group.is(get, Status::ok, "acknowledged"));
 }
 
+// Else who was started with --seed would come back on an empty disk as who it was.
+BOOST_AUTO_TEST_CASE(a_new_disk_has_a_mark_of_its_own_though_the_seed_is_the_same) {
+  const auto mark_at = [](Instant start) {
+    RaftReplicaOptions options;
+    options.seed = 5;
+    RaftReplica replica{NodeId{1}, {NodeId{1}, NodeId{2}, NodeId{3}}, options};
+    Effects out;
+    replica.start(start, out);
+    BOOST_REQUIRE(!out.records.empty());
+    return out.records.front();
+  };
+  const Instant first{seconds{1}};
+  BOOST_TEST(mark_at(first) == mark_at(first));
+  BOOST_TEST(mark_at(first) != mark_at(first + seconds{1}));
+}
+
 BOOST_AUTO_TEST_CASE(a_disk_that_came_back_empty_is_refused_with_one_line_that_says_what_to_do) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));
