@@ -25,6 +25,12 @@ void fill_log(RaftGroup& group, std::uint32_t from, std::uint32_t node,
   group.drop_mail();
 }
 
+RaftReplicaOptions gathering() {
+  RaftReplicaOptions options;
+  options.gather = std::chrono::milliseconds{5};
+  return options;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(phase5_log)
@@ -479,9 +485,7 @@ BOOST_AUTO_TEST_CASE(all_that_comes_in_one_turn_is_one_message_a_follower_and_on
 }
 
 BOOST_AUTO_TEST_CASE(what_comes_while_entries_are_under_way_gathers_till_they_are_committed) {
-  RaftReplicaOptions options;
-  options.gather = std::chrono::milliseconds{5};
-  RaftGroup group{5, options};
+  RaftGroup group{5, gathering()};
   BOOST_REQUIRE(group.make_leader(1));
   group.run(std::chrono::milliseconds{200});
   const std::size_t records = group.records(1).size();
@@ -499,9 +503,7 @@ BOOST_AUTO_TEST_CASE(what_comes_while_entries_are_under_way_gathers_till_they_ar
 }
 
 BOOST_AUTO_TEST_CASE(reads_that_come_while_a_question_is_under_way_share_the_next) {
-  RaftReplicaOptions options;
-  options.gather = std::chrono::milliseconds{5};
-  RaftGroup group{5, options};
+  RaftGroup group{5, gathering()};
   BOOST_REQUIRE(group.make_leader(1));
   group.run(std::chrono::milliseconds{200});
   const RequestId first = group.get(1, "a");
@@ -513,7 +515,7 @@ BOOST_AUTO_TEST_CASE(reads_that_come_while_a_question_is_under_way_share_the_nex
   const RequestId third = group.get(1, "c");
   group.timeout(1);
   BOOST_TEST(group.mail().size() == asked);
-  BOOST_TEST((group.replica(1).wake_at() == begun + options.gather));
+  BOOST_TEST((group.replica(1).wake_at() == begun + gathering().gather));
   group.settle();
   for (const RequestId each : {first, second, third}) {
     BOOST_TEST(group.is(each, Status::not_found));
@@ -521,9 +523,7 @@ BOOST_AUTO_TEST_CASE(reads_that_come_while_a_question_is_under_way_share_the_nex
 }
 
 BOOST_AUTO_TEST_CASE(what_gathers_waits_no_longer_than_it_may_for_what_is_not_committed) {
-  RaftReplicaOptions options;
-  options.gather = std::chrono::milliseconds{5};
-  RaftGroup group{5, options};
+  RaftGroup group{5, gathering()};
   BOOST_REQUIRE(group.make_leader(1));
   group.run(std::chrono::milliseconds{200});
   const std::size_t records = group.records(1).size();
@@ -532,7 +532,7 @@ BOOST_AUTO_TEST_CASE(what_gathers_waits_no_longer_than_it_may_for_what_is_not_co
   const Instant begun = group.clock(1);
   group.put(1, "b", "v");
   group.timeout(1);
-  BOOST_TEST((group.replica(1).wake_at() == begun + options.gather));
+  BOOST_TEST((group.replica(1).wake_at() == begun + gathering().gather));
   group.timeout(1);
   BOOST_TEST(group.records(1).size() == records + 2);
 }

@@ -96,6 +96,15 @@ struct TemporaryDirectory {
   ~TemporaryDirectory() { std::filesystem::remove_all(path); }
 };
 
+void append_one_and_fail_to_sync_the_next(Opened& life, MemoryDisk& disk) {
+  // So little is left of the segment that room means a spare: whoever makes those syncs no more.
+  life.append_durably({std::string(13'000, 'a')});
+  life.progress.wait_until([&] { return life.journal->room() == Journal::Room::free; });
+  disk.fail_next_sync();
+  life.append({"b"});
+  life.journal->close();
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(host_journal)
@@ -373,12 +382,7 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_fatal_once_and_nothing_becomes_durable_aft
   MemoryDisk disk;
   Opened life;
   BOOST_REQUIRE(life.open(disk));
-  // So little is left of the segment that room means a spare: whoever makes those syncs no more.
-  life.append_durably({std::string(13'000, 'a')});
-  life.progress.wait_until([&] { return life.journal->room() == Journal::Room::free; });
-  disk.fail_next_sync();
-  life.append({"b"});
-  life.journal->close();
+  append_one_and_fail_to_sync_the_next(life, disk);
   BOOST_TEST(life.fatal.starts_with("journal: cannot "));
   BOOST_TEST(life.journal->durable_records() == 1U);
 }
@@ -387,11 +391,7 @@ BOOST_AUTO_TEST_CASE(what_a_failed_sync_left_in_the_page_cache_is_durable_once_r
   MemoryDisk disk;
   Opened life;
   BOOST_REQUIRE(life.open(disk));
-  life.append_durably({std::string(13'000, 'a')});
-  life.progress.wait_until([&] { return life.journal->room() == Journal::Room::free; });
-  disk.fail_next_sync();
-  life.append({"b"});
-  life.journal->close();
+  append_one_and_fail_to_sync_the_next(life, disk);
   const auto cached = disk.after_kill();
   Opened again;
   BOOST_REQUIRE(again.open(*cached));
