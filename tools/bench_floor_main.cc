@@ -1,8 +1,10 @@
 // The least that a durable, replicated write can take on this machine, in the same run as what is
-// held against it: one round trip over loopback between two threads that wait in recv(), and one
-// append to a preallocated file with its fdatasync.
+// held against it: one round trip over loopback between two threads that wait in recv(), on the
+// same core or each on its own; and one append to a preallocated file with its fdatasync, alone and
+// while as many others as a cluster has replicas do the same.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -12,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "common/core/bytes.h"
 #include "common/host/descriptor.h"
@@ -83,14 +86,29 @@ Pair connected_pair() {
   return pair;
 }
 
-Histogram round_trips(std::uint64_t times, std::size_t bytes) {
-  const Pair pair = connected_pair();
-  std::thread echo{[&pair, bytes] {
-    Bytes message(bytes, '\0');
-    while (receive_whole(pair.far.number(), message) && send_whole(pair.far.number(), message)) {
+/// The calling thread's only core from now on, of those that the process may use; the `index`-th,
+/// or the last.
+void stay_on_core(int index) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) {
+    give_up(kv::load::errno_text("cannot ask for the cores"));
+  }
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  for (int core = 0, seen = 0; core < CPU_SETSIZE && seen <= index; ++core) {
+    if (CPU_ISSET(core, &allowed)) {
+      CPU_ZERO(&one);
+      CPU_SET(core, &one);
+      ++seen;
     }
-  }};
-  Histogram taken;
+  }
+  if (sched_setaffinity(0, sizeof one, &one) != 0) {
+    give_up(kv::load::errno_text("cannot stay on a core"));
+  }
+}
+
+void time_round_trips(const Pair& pair, std::uint64_t times, std::size_t bytes, Histogram& taken) {
   Bytes message(bytes, 'x');
   for (std::uint64_t i = 0; i < times; ++i) {
     const auto begun = Clock::now();
@@ -99,6 +117,23 @@ Histogram round_trips(std::uint64_t times, std::size_t bytes) {
     }
     taken.record(Clock::now() - begun);
   }
+}
+
+/// Between a thread on the first core and one on the `far_core`-th.
+Histogram round_trips(std::uint64_t times, std::size_t bytes, int far_core) {
+  const Pair pair = connected_pair();
+  std::thread echo{[&pair, bytes, far_core] {
+    stay_on_core(far_core);
+    Bytes message(bytes, '\0');
+    while (receive_whole(pair.far.number(), message) && send_whole(pair.far.number(), message)) {
+    }
+  }};
+  Histogram taken;
+  std::thread near{[&] {
+    stay_on_core(0);
+    time_round_trips(pair, times, bytes, taken);
+  }};
+  near.join();
   shutdown(pair.near.number(), SHUT_RDWR);
   echo.join();
   return taken;
@@ -126,6 +161,22 @@ Histogram syncs(const std::string& path, std::uint64_t times, std::size_t bytes)
   return taken;
 }
 
+/// One of `writers` that all append and sync at once, each in a file of its own.
+Histogram syncs_at_once(const std::string& directory, std::uint64_t times, std::size_t bytes,
+                        std::size_t writers) {
+  std::vector<Histogram> taken(writers);
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < writers; ++i) {
+    threads.emplace_back([&, i] {
+      taken[i] = syncs(directory + "/bench_floor." + std::to_string(i) + ".tmp", times, bytes);
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  return taken.front();
+}
+
 double microseconds(kv::load::Nanoseconds time) {
   return static_cast<double>(time.count()) * 1e-3;
 }
@@ -136,20 +187,26 @@ int main(int argc, char** argv) {
   std::string directory = ".";
   std::uint64_t times = 2000;
   std::uint64_t bytes = 128;
+  std::uint64_t writers = 5;
   kv::host::Flags flags{"bench_floor", "Times a loopback round trip, and an append with its sync."};
   flags.add("--dir", directory, "where the file is made, and removed", "DIR");
   flags.add("--times", times, {1, 1'000'000}, "how often each");
   flags.add("--bytes", bytes, {1, 65'536}, "of each message and each append");
+  flags.add("--writers", writers, {1, 64}, "that sync at once, for the last figure");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
-  const Histogram trips = round_trips(times, bytes);
-  const Histogram synced = syncs(directory + "/bench_floor.tmp", times, bytes);
+  const Histogram near = round_trips(times, bytes, 0);
+  const Histogram far = round_trips(times, bytes, 1);
+  const Histogram alone = syncs_at_once(directory, times, bytes, 1);
+  const Histogram together = syncs_at_once(directory, times, bytes, writers);
   kv::load::Json json;
-  json.add("round_trip_us", microseconds(trips.quantile(0.5)));
-  json.add("round_trip_p99_us", microseconds(trips.quantile(0.99)));
-  json.add("sync_us", microseconds(synced.quantile(0.5)));
-  json.add("sync_p99_us", microseconds(synced.quantile(0.99)));
+  json.add("round_trip_us", microseconds(far.quantile(0.5)));
+  json.add("round_trip_p99_us", microseconds(far.quantile(0.99)));
+  json.add("same_core_round_trip_us", microseconds(near.quantile(0.5)));
+  json.add("sync_us", microseconds(alone.quantile(0.5)));
+  json.add("sync_p99_us", microseconds(alone.quantile(0.99)));
+  json.add("sync_at_once_us", microseconds(together.quantile(0.5)));
   std::printf("%s\n", json.text().c_str());
   return EXIT_SUCCESS;
 }

@@ -61,7 +61,7 @@ free_ports() {
 # address_list NAME SCHEME BASE: NAME1=SCHEME127.0.0.1:PORT,…
 address_list() {
   local i list=
-  for ((i = 1; i <= replica_count; i++)); do list+=${list:+,}$1$i=$2127.0.0.1:$(($3 + i)); done
+  for ((i = 1; i <= replica_count; i++)); do list+=${list:+,}$1$i=${2}127.0.0.1:$(($3 + i)); done
   echo "$list"
 }
 
@@ -212,10 +212,11 @@ measure() {
 }
 
 measure_floor() {
-  local json
+  local json figure
   json=$("$bin/bench_floor" --dir "$work" --times 1000) || die "no floor"
-  field round_trip_us <<<"$json" >>"$work/floor.round_trip_us"
-  field sync_us <<<"$json" >>"$work/floor.sync_us"
+  for figure in round_trip_us same_core_round_trip_us sync_us sync_at_once_us; do
+    field "$figure" <<<"$json" >>"$work/floor.$figure"
+  done
 }
 
 # One round of one system that syncs.
@@ -376,7 +377,8 @@ print_replicas() {
   table "Load's own share of a core" 2 "$systems" "${words[@]//FIGURE/generator_busy}"
   table "Operations a second, --sync never" 0 "$bare" w64.ops_per_s "64 clients" \
     w256.ops_per_s "256 clients"
-  table "Floor, us" 1 floor round_trip_us "loopback round trip" sync_us "append and sync"
+  table "Floor, us" 1 floor round_trip_us "round trip between cores" same_core_round_trip_us \
+    "on one core" sync_us "append and sync" sync_at_once_us "five at once"
   printf '  $ quintet bench --target line://A,B,C,D,E --clients N --gets 0 --keys %s --no-fill\n' \
     "$keys"
   printf '  $ bench_etcd A,B,C,D,E --clients N --connections %s --gets 0 --keys %s --no-fill\n' \
