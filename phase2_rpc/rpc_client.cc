@@ -94,6 +94,7 @@ void RpcClient::Impl::on_connected() {
   reconnect.reset();
   core.emplace(options.core, host::run_now());
   writing = false;
+  early_failure = {};
   send_waiting(host::run_now());
   write();
   read();
@@ -150,10 +151,11 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
   const std::uint64_t its_life = life;
   promise_to_look();  // callbacks may well call again: their calls leave with this turn's write
   turn_of_this_thread = this;
+  calls_unsent = 0;
   const bool good = core->feed(host::run_now(), {input.data(), count});
   turn_of_this_thread = nullptr;
-  if (!good) {
-    disconnect(core->why());
+  if (!good || early_failure) {
+    disconnect(good ? early_failure.message() : core->why());
     take_mail();
     return;
   }
@@ -175,20 +177,39 @@ void RpcClient::Impl::write() {
   if (state != State::up || writing || !core->has_output()) {
     return;
   }
+  if (const error_code error = write_output()) {
+    disconnect(error.message());
+  }
+}
+
+/// Amid callbacks, before one more call of theirs is taken: the server may begin with those before.
+void RpcClient::Impl::write_early() {
+  if (calls_unsent < early_write_calls || !turns.waited_awake() || writing || early_failure) {
+    return;
+  }
+  calls_unsent = 0;
+  early_failure = write_output();  // not the end yet: the core is telling its answers
+}
+
+/// An error means that the stream is of no more use.
+error_code RpcClient::Impl::write_output() {
+  turns.expect_more();
   output.clear();
   core->swap_output(output);
   auto* plain = std::get_if<PlainStream>(&*stream);
   if (plain == nullptr) {
     write_rest(0);
-    return;
+    return {};
   }
   error_code error;
   const std::size_t done = plain->write_some(asio::buffer(output), error);
   if (error && error != asio::error::would_block) {
-    disconnect(error.message());
-  } else if (done < output.size()) {
+    return error;
+  }
+  if (done < output.size()) {
     write_rest(done);
   }
+  return {};
 }
 
 void RpcClient::Impl::write_rest(std::size_t done) {
@@ -273,11 +294,13 @@ void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
 /// A call from one of this client's own callbacks, on the loop's thread: it goes straight out.
 /// False, and `pending` is still the caller's, if it cannot: then it goes the way of all others.
 bool RpcClient::Impl::send_in_turn(Instant now, std::unique_ptr<Pending>& pending) {
+  write_early();
   CallResult refusal;
   if (!takes_calls() || !start(now, pending, refusal)) {
     return false;
   }
   ++started;
+  ++calls_unsent;
   budget.called();
   return true;
 }

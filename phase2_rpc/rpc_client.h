@@ -57,10 +57,10 @@ class RpcClient {
  public:
   using Drive = RpcLoop::Drive;
   struct Options {
-    std::vector<host::Endpoint> servers;  // in the order of preference; at least one
-    Drive drive = Drive::own_thread;      // of a loop of its own …
-    std::shared_ptr<RpcLoop> loop;        // … or another's, whose drive and spin are its own
-    Duration spin{};                      // see spin.h
+    std::vector<host::Endpoint> servers;      // in the order of preference; at least one
+    Drive drive = Drive::own_thread;          // of a loop of its own …
+    std::shared_ptr<RpcLoop> loop;            // … or another's, whose drive and spin are its own
+    Duration spin = SpinHabit::spin_default;  // at most; zero: sleeps at once; see spin.h
     ClientCore::Options core;
     Duration connect_patience = std::chrono::seconds{2};  // for each server, TLS included
     BackOff::Options back_off;

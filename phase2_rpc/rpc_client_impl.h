@@ -20,6 +20,7 @@
 
 #include "common/core/check.h"
 #include "phase2_rpc/cluster_secret.h"
+#include "phase2_rpc/loop_turns.h"
 #include "phase2_rpc/rpc_client.h"
 
 namespace kv::rpc {
@@ -93,6 +94,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
         drive(its_loop.drive()),
         notice(std::move(its_notice)),
         loop(its_loop.io()),
+        turns(its_loop.turns()),
         timer(loop),
         random(its_options.seed),
         reconnect(its_options.back_off) {
@@ -118,6 +120,8 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void read();
   void on_read(error_code error, std::size_t count);
   void write();
+  void write_early();
+  error_code write_output();
   void write_rest(std::size_t done);
 
   // Calls.
@@ -147,6 +151,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::string why_unusable;
   std::shared_ptr<asio::ssl::context> tls;
   asio::io_context& loop;
+  LoopTurns& turns;
   asio::steady_timer timer;
   Random random;
 
@@ -161,6 +166,8 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::array<char, 64 * 1024> input;
   Bytes output;
   bool writing = false;
+  std::size_t calls_unsent = 0;  // of those made by the callbacks of one read
+  error_code early_failure;      // of a write amid the callbacks: the connection ends after them
   bool closing = false;
   std::string last_failure;  // to connect
 

@@ -6,21 +6,21 @@
 #include <boost/asio/io_context.hpp>
 
 #include "common/core/check.h"
-#include "phase2_rpc/spin.h"
+#include "phase2_rpc/loop_turns.h"
 
 namespace kv::rpc {
 
 struct RpcLoop::Impl {
   Impl(Drive its_drive, Duration its_spin)
-      : drive(its_drive), spin(its_spin), io(1), work(boost::asio::make_work_guard(io)) {
+      : drive(its_drive), io(1), turns(io, its_spin), work(boost::asio::make_work_guard(io)) {
     if (drive == Drive::own_thread) {
-      thread = std::thread{[this] { run_spinning(io, spin); }};
+      thread = std::thread{[this] { turns.run(); }};
     }
   }
 
   const Drive drive;
-  const Duration spin;
   boost::asio::io_context io;
+  LoopTurns turns;
   // It goes on when there is nothing to do.
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work;
   std::thread thread;
@@ -42,7 +42,7 @@ RpcLoop::Drive RpcLoop::drive() const {
 void RpcLoop::run_until(const std::function<bool()>& until) {
   check(impl_->drive == Drive::caller);
   while (!until()) {
-    run_one_spinning(impl_->io, impl_->spin);
+    impl_->turns.run_one();
   }
 }
 
@@ -54,6 +54,10 @@ void RpcLoop::run_some(Duration longest) {
 
 boost::asio::io_context& RpcLoop::io() {
   return impl_->io;
+}
+
+LoopTurns& RpcLoop::turns() {
+  return impl_->turns;
 }
 
 }  // namespace kv::rpc

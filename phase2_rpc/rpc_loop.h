@@ -6,12 +6,15 @@
 #include <memory>
 
 #include "common/core/time.h"
+#include "phase2_rpc/spin.h"
 
 namespace boost::asio {
 class io_context;
 }
 
 namespace kv::rpc {
+
+class LoopTurns;
 
 /// An event loop that several clients may share, and its thread, if it has one. Outlives them.
 class RpcLoop {
@@ -21,8 +24,8 @@ class RpcLoop {
     caller,      // only call_and_wait() and run_until(), from one thread at a time
   };
 
-  /// `spin`: how long it looks for its next event before it sleeps; see spin.h.
-  explicit RpcLoop(Drive drive, Duration spin = Duration::zero());
+  /// `spin`: how long it looks for its next event before it sleeps, at most; see spin.h.
+  explicit RpcLoop(Drive drive, Duration spin = SpinHabit::spin_default);
   RpcLoop(const RpcLoop&) = delete;
   RpcLoop& operator=(const RpcLoop&) = delete;
   ~RpcLoop();
@@ -35,6 +38,7 @@ class RpcLoop {
   void run_some(Duration longest);
 
   boost::asio::io_context& io();
+  LoopTurns& turns();
 
  private:
   struct Impl;

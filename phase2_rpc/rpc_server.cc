@@ -18,8 +18,8 @@
 #include "common/host/thread_name.h"
 #include "common/wire/logfmt.h"
 #include "phase2_rpc/cluster_secret.h"
+#include "phase2_rpc/loop_turns.h"
 #include "phase2_rpc/server_connection.h"
-#include "phase2_rpc/spin.h"
 
 namespace kv::rpc {
 namespace {
@@ -40,8 +40,10 @@ struct RpcServer::Impl : std::enable_shared_from_this<RpcServer::Impl> {
   struct Lane {
     explicit Lane(Impl& server)
         : loop(1),
+          turns(loop, server.options.spin),
           timer(loop),
           world{.loop = loop,
+                .turns = turns,
                 .gate = std::make_shared<AnswerGate>(loop),
                 .dispatcher = server.dispatcher,
                 .output_bytes_max = server.options.output_bytes_max,
@@ -52,6 +54,7 @@ struct RpcServer::Impl : std::enable_shared_from_this<RpcServer::Impl> {
                 .bytes_out = server.bytes_out} {}
 
     asio::io_context loop;
+    LoopTurns turns;
     asio::steady_timer timer;
     ConnectionWorld world;
     std::map<ServerConnection*, std::pair<std::shared_ptr<ServerConnection>, std::string>> open;
@@ -131,10 +134,10 @@ std::string RpcServer::start() {
   impl_->accept();
   for (auto& lane : impl_->lanes) {
     impl_->tick(*lane);
-    lane->thread = std::thread{[&lane = *lane, spin = impl_->options.spin] {
+    lane->thread = std::thread{[&lane = *lane] {
       host::name_this_thread("rpc");
       lane.world.gate->i_am_the_loop();
-      run_spinning(lane.loop, spin);
+      lane.turns.run();
     }};
   }
   return {};

@@ -35,7 +35,7 @@ class RpcServer {
   struct Options {
     host::Endpoint listen;
     std::size_t threads = 1;
-    Duration spin{};  // of each thread; see spin.h
+    Duration spin{};  // of each thread, at most; zero: sleeps at once; see spin.h
     std::size_t connections_max = 10'000;
     /// A client that does not read its answers is not read from while so much waits for it …
     std::size_t output_bytes_max = 4 * 1024 * 1024;

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 
 #include "common/host/clock.h"
 #include "phase2_rpc/dispatcher.h"
+#include "phase2_rpc/loop_turns.h"
 #include "phase2_rpc/server_core.h"
 
 namespace kv::rpc {
@@ -135,6 +137,7 @@ inline constexpr Duration shrink_interval = std::chrono::seconds{2};
 /// What every connection has of its server.
 struct ConnectionWorld {
   asio::io_context& loop;
+  LoopTurns& turns;
   std::shared_ptr<AnswerGate> gate;
   Dispatcher& dispatcher;
   std::size_t output_bytes_max;
@@ -253,12 +256,14 @@ class StreamConnection final : public ServerConnection,
   }
 
   void on_call(const IncomingCall& call) override {
+    write_early();
     world_.dispatcher.dispatch(call, RespondTo{*this, call.id});
   }
 
   void on_cancel(CallId) override {}  // its handler runs on; nobody takes the answer
 
   void answer(CallId id, const CallResult& result) {
+    ++answers_unsent_;
     core_.answer(id, result.code, result.executed,
                  result.code == Code::ok ? ByteView{result.body} : ByteView{result.why});
   }
@@ -304,10 +309,12 @@ class StreamConnection final : public ServerConnection,
       close(orderly ? std::string{} : error.message());
       return;
     }
+    world_.turns.expect_more();
     world_.bytes_in.fetch_add(count, std::memory_order_relaxed);
     last_read_bytes_ = std::max(last_read_bytes_, count);
     const std::uint64_t refused_before = core_.calls_refused();
     feeding_ = true;
+    answers_unsent_ = 0;
     const bool good = core_.feed(host::run_now(), {input_.data(), count});
     feeding_ = false;
     if (const std::uint64_t refused = core_.calls_refused() - refused_before; refused > 0) {
@@ -352,6 +359,17 @@ class StreamConnection final : public ServerConnection,
     if (core_.drained()) {
       close({});
     }
+  }
+
+  /// Before one more call is looked at: the client may go on with the answers that are there.
+  void write_early() {
+    if (answers_unsent_ < early_write_calls || !world_.turns.waited_awake() || !open_ || writing_) {
+      return;
+    }
+    answers_unsent_ = 0;
+    writing_bytes_.clear();
+    core_.swap_output(writing_bytes_);
+    std::ignore = write_at_once();  // the rest of the turn finds out by itself how it ended
   }
 
   /// True if all of writing_bytes_ has gone; else the rest is on its way, or the end has come.
@@ -410,6 +428,7 @@ class StreamConnection final : public ServerConnection,
   Instant moved_at_;  // the last progress of hello and writing
   Instant shrunk_at_ = moved_at_;
   std::size_t last_read_bytes_ = 0;  // the most in one read, since shrunk_at_
+  std::size_t answers_unsent_ = 0;   // of the calls that one read has brought
   bool open_ = true;
   bool greeted_ = false;
   bool feeding_ = false;

@@ -18,6 +18,7 @@
 #include "phase2_rpc/rpc_metrics.h"
 #include "phase2_rpc/rpc_server.h"
 #include "phase2_rpc/server_methods.h"
+#include "phase2_rpc/spin.h"
 #include "phase2_rpc/work_pool.h"
 
 namespace kv::rpc {
@@ -27,7 +28,7 @@ struct Settings {
   host::ServerFlags server;
   Security security;
   std::string handlers = "reading-thread";
-  Duration spin{};
+  Duration spin = SpinHabit::spin_default;
   std::uint64_t queue_max = 100'000;
   std::uint64_t connections_max = 10'000;
   Duration drain_patience = std::chrono::seconds{5};
@@ -39,8 +40,8 @@ void declare(host::Flags& flags, Settings& settings) {
   flags.add_choice("--handlers", settings.handlers, {"reading-thread", "pool"},
                    "where the store's methods run: at once, or on --threads threads of a pool");
   flags.add("--spin", settings.spin,
-            "how long an RPC thread looks for its next call before it sleeps: quicker where cores "
-            "doze, at the price of processor time; 0s: not at all");
+            "how long, at most, an RPC thread looks for its next call before it sleeps, where that "
+            "pays: quicker, at the price of processor time; 0s: not at all");
   flags.add("--queue-max", settings.queue_max, {.least = 1},
             "calls that may wait for the pool; more are refused");
   flags.add("--connections-max", settings.connections_max, {.least = 1},

@@ -1,40 +1,58 @@
-// Waiting awake: a loop that looks for its next event a while before it sleeps.
+// Whether to look for the next event for a while before sleeping: learned from what looking has
+// brought so far.
 //
 // Where idle cores doze (virtual machines, laptops), to be woken costs more than many calls do. A
-// loop that spins pays with processor time while it waits, and takes it from whoever shares its
-// core: never spin more threads than there are cores. Includes Asio: for .cc files.
+// thread that looks is awake when its event comes, but pays with processor time while it looks,
+// and takes it from whoever shares its core. So it rests after it has looked in vain, twice as
+// long each time, and longer when the core was taken from it meanwhile: others want it.
 #pragma once
 
-#include <cstddef>
-
-#include <boost/asio/io_context.hpp>
+#include <algorithm>
 
 #include "common/core/time.h"
-#include "common/host/clock.h"
 
 namespace kv::rpc {
 
-/// Runs one handler of `loop`; one that comes within `spin` finds it awake. 0 if it was stopped.
-inline std::size_t run_one_spinning(boost::asio::io_context& loop, Duration spin) {
-  if (spin > Duration::zero()) {
-    const Instant end = host::run_now() + spin;
-    do {
-      if (const std::size_t ran = loop.poll_one(); ran > 0 || loop.stopped()) {
-        return ran;
-      }
-    } while (host::run_now() < end);
-  }
-  return loop.run_one();
-}
+class SpinHabit {
+ public:
+  /// Longer than a dozing core takes to wake and answer a call: else two who have once both slept
+  /// would for ever.
+  static constexpr Duration spin_default = std::chrono::microseconds{100};
+  /// So long after a look in vain it looks again, at the latest: where looking never pays, it takes
+  /// a thousandth of the thread's time.
+  static constexpr Duration rest_max = std::chrono::milliseconds{100};
+  /// … and so long at least when others want the core.
+  static constexpr Duration rest_for_others_least = std::chrono::milliseconds{1};
 
-/// Until it is stopped.
-inline void run_spinning(boost::asio::io_context& loop, Duration spin) {
-  if (spin == Duration::zero()) {
-    loop.run();
-    return;
+  /// Looks for `longest` at most; zero: never.
+  explicit SpinHabit(Duration longest) : longest_(longest) {}
+
+  Duration longest() const { return longest_; }
+
+  /// Whether to look now, before sleeping.
+  bool looks_at(Instant now) const { return longest_ > Duration::zero() && now >= rests_until_; }
+
+  void found() {
+    rest_ /= 2;
+    if (rest_ < longest_) {
+      rest_ = Duration::zero();
+    }
   }
-  while (run_one_spinning(loop, spin) > 0) {
+  void missed(Instant now) { rest_for(now, std::clamp(rest_ * 2, longest_, rest_max)); }
+  /// The core was taken away, whatever was found.
+  void disturbed(Instant now) {
+    rest_for(now, std::clamp(rest_ * 8, rest_for_others_least, rest_max));
   }
-}
+
+ private:
+  void rest_for(Instant now, Duration rest) {
+    rest_ = rest;
+    rests_until_ = now + rest;
+  }
+
+  const Duration longest_;
+  Duration rest_{};  // the last one's length, less for what was found since
+  Instant rests_until_{};
+};
 
 }  // namespace kv::rpc

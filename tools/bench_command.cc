@@ -124,7 +124,7 @@ void declare_load(host::Flags& flags, Settings& settings) {
   flags.add("--depth", plan.depth, {1, load::depth_max},
             "requests a client sends at once; RPC: calls in flight");
   flags.add("--spin", plan.spin,
-            "RPC: how long to look for the next answer before sleeping; 0s: not at all");
+            "RPC: how long to look for the next answer before sleeping, at most; 0s: not at all");
   flags.add("--value", plan.mix.value_bytes, {1, value_bytes_max}, "bytes of each value");
   flags.add("--gets", plan.mix.gets_percent, {0, 100}, "percent of GETs; the rest are PUTs");
   flags.add("--keys", plan.mix.keys, {1, keys_max}, "different keys");

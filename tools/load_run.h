@@ -12,6 +12,7 @@
 #include <string>
 
 #include "common/core/time.h"
+#include "phase2_rpc/spin.h"
 #include "tools/load_outcome.h"
 #include "tools/load_pacer.h"
 #include "tools/load_target.h"
@@ -24,10 +25,10 @@ inline constexpr Nanoseconds progress_interval = std::chrono::milliseconds{250};
 
 struct Plan {
   Target target;
-  Mix mix;                     // its dialect and transport are the target's
-  std::uint32_t clients = 50;  // sockets
-  std::uint32_t depth = 1;     // requests a client sends at once, then awaits
-  Duration spin{};             // RPC: see phase2_rpc/spin.h
+  Mix mix;                                       // its dialect and transport are the target's
+  std::uint32_t clients = 50;                    // sockets
+  std::uint32_t depth = 1;                       // requests a client sends at once, then awaits
+  Duration spin = rpc::SpinHabit::spin_default;  // RPC: see spin.h
   double seconds = 5;
   std::uint64_t requests_max = UINT64_MAX;
   std::uint64_t rate = 0;                       // a second, over all clients; 0: closed loop
