@@ -5,6 +5,7 @@
 #include <new>
 
 #include "common/core/check.h"
+#include "common/core/sixteen.h"
 #include "common/kv/command.h"
 
 namespace kv {
@@ -12,8 +13,6 @@ namespace {
 
 constexpr Segment::Tag empty_tag = 0;
 constexpr Segment::Tag erased_tag = 1;
-constexpr std::uint64_t each_lane = 0x0001000100010001;
-constexpr std::uint64_t low_bits = 0x7fff7fff7fff7fff;
 
 // What the byte before a value says: its length, or how to learn it.
 constexpr std::uint8_t short_value_max = 250;
@@ -25,15 +24,21 @@ constexpr std::size_t cache_line_bytes = 64;
 static_assert(key_bytes_max <= UINT8_MAX);
 static_assert(inline_value_bytes_max <= UINT16_MAX);
 
-/// The top bit of each of the four lanes that equals `tag`. Exact: no carry crosses a lane.
-std::uint64_t lanes_with(std::uint64_t tags, Segment::Tag tag) {
-  const std::uint64_t zero_where_equal = tags ^ (each_lane * tag);
-  const std::uint64_t carried = (zero_where_equal & low_bits) + low_bits;
-  return ~(carried | zero_where_equal | low_bits);
+using Tags = std::array<Segment::Tag, 8>;
+
+/// Two bits for each lane that equals `tag`, or does but for the bits of `but`.
+unsigned lanes_with(const Tags& tags, Segment::Tag tag, Segment::Tag but = 0) {
+  const auto eight = sixteen_at<EightTwos>(tags.data());
+  return bits_of((eight & static_cast<Segment::Tag>(~but)) == tag);
 }
 
-std::size_t first_lane(std::uint64_t lanes) {
-  return static_cast<std::size_t>(std::countr_zero(lanes)) / 16;
+/// The lowest of them, and what is left without it.
+std::size_t first_lane(unsigned lanes) {
+  return static_cast<std::size_t>(std::countr_zero(lanes)) / 2;
+}
+unsigned without_first_lane(unsigned lanes) {
+  lanes &= lanes - 1;
+  return lanes & (lanes - 1);
 }
 
 /// Bytes of a value with the code before it, as they stand in the entry.
@@ -50,21 +55,13 @@ std::uint64_t eight_at(const char* bytes) {
   return eight;
 }
 
-/// As memcmp() == 0, without a call: most keys are a few words long.
+/// As memcmp() == 0; of most keys, which are 8 to 16 bytes long, without a call.
 bool equal_bytes(const char* one, const char* other, std::size_t bytes) {
-  if (bytes < 8) {
+  if (bytes < 8 || bytes > 16) [[unlikely]] {
     return std::memcmp(one, other, bytes) == 0;
   }
-  std::uint64_t different =
-      (eight_at(one) ^ eight_at(other)) | (eight_at(one + bytes - 8) ^ eight_at(other + bytes - 8));
-  if (bytes <= 16)
-      [[likely]] {  // else the loop below, made for long keys, would cost as much again
-    return different == 0;
-  }
-  for (std::size_t i = 8; i + 8 < bytes; i += 8) {
-    different |= eight_at(one + i) ^ eight_at(other + i);
-  }
-  return different == 0;
+  return ((eight_at(one) ^ eight_at(other)) |
+          (eight_at(one + bytes - 8) ^ eight_at(other + bytes - 8))) == 0;
 }
 
 void copy_bytes(char* to, ByteView from) {
@@ -114,18 +111,8 @@ struct Segment::Entry {
   std::size_t bytes() const { return 1 + key.size() + value_stored_bytes(); }
 };
 
-Segment::Tag Segment::Group::tag(std::size_t lane) const {
-  return static_cast<Tag>(tags[lane / 4] >> (lane % 4 * 16));
-}
-
-void Segment::Group::set_tag(std::size_t lane, Tag tag) {
-  std::uint64_t& four = tags[lane / 4];
-  const std::size_t shift = lane % 4 * 16;
-  four = (four & ~(std::uint64_t{0xffff} << shift)) | (std::uint64_t{tag} << shift);
-}
-
 bool Segment::Group::has_empty() const {
-  return (lanes_with(tags[0], empty_tag) | lanes_with(tags[1], empty_tag)) != 0;
+  return lanes_with(tags, empty_tag) != 0;
 }
 
 Segment::Segment(unsigned depth, std::size_t& memory_bytes)
@@ -136,19 +123,6 @@ Segment::Segment(unsigned depth, std::size_t& memory_bytes)
 Segment::~Segment() {
   release();
   count_memory(-static_cast<std::ptrdiff_t>(sizeof(Segment)));
-}
-
-/// A bit for each slot of this tag. Both halves in one word, the second's bits beside the first's:
-/// which half a key is in is a coin toss, and a branch on it would be mispredicted every other
-/// time.
-std::uint64_t Segment::lanes_of(const Group& group, Tag tag) {
-  return lanes_with(group.tags[0], tag) | lanes_with(group.tags[1], tag) >> 1;
-}
-
-/// The slot of the lowest bit.
-std::size_t Segment::lane_of(std::uint64_t lanes) {
-  const auto bit = static_cast<std::size_t>(std::countr_zero(lanes));
-  return bit / 16 + (~bit & 1) * 4;
 }
 
 void Segment::fetch_group(Tag tag) const {
@@ -162,8 +136,8 @@ void Segment::fetch_entry(Tag tag) const {
     return;
   }
   const Group& group = groups_[home_of(tag)];
-  if (const std::uint64_t hits = lanes_of(group, tag); hits != 0) {
-    const char* const entry = at(group.places[lane_of(hits)]);
+  if (const unsigned hits = lanes_with(group.tags, tag); hits != 0) {
+    const char* const entry = at(group.places[first_lane(hits)]);
     __builtin_prefetch(entry);
     __builtin_prefetch(entry + cache_line_bytes);
   }
@@ -175,8 +149,8 @@ Segment::Slot Segment::find(Tag tag, ByteView key) const {
   }
   for (std::uint32_t number = home_of(tag);;) {
     const Group& group = groups_[number];
-    for (std::uint64_t hits = lanes_of(group, tag); hits != 0; hits &= hits - 1) {
-      const std::size_t lane = lane_of(hits);
+    for (unsigned hits = lanes_with(group.tags, tag); hits != 0; hits = without_first_lane(hits)) {
+      const std::size_t lane = first_lane(hits);
       const char* entry = at(group.places[lane]);
       if (static_cast<std::uint8_t>(*entry) == key.size() &&
           equal_bytes(entry + 1, key.data(), key.size())) {
@@ -212,8 +186,11 @@ void Segment::insert(Tag tag, ByteView key, ByteView value) {
 }
 
 void Segment::overwrite(Slot slot, ByteView value) {
-  check(value.size() <= value_bytes_max);
   const Entry entry = entry_at(slot);
+  if (value.size() == entry.value.size() && value.size() <= short_value_max) [[likely]] {
+    return copy_bytes(entry.code + 1, value);  // most values are as long as the one before
+  }
+  check(value.size() <= value_bytes_max);
   const std::size_t now = entry.value_stored_bytes();
   const std::size_t then = stored_bytes(value.size());
   if (entry.outside != nullptr && entry.outside->sharers == 1 &&
@@ -242,11 +219,11 @@ void Segment::overwrite(Slot slot, ByteView value) {
 void Segment::erase(Slot slot) {
   Group& group = groups_[slot / group_slots];
   const std::size_t lane = slot % group_slots;
-  check(group.tag(lane) >= first_tag);
+  check(group.tags[lane] >= first_tag);
   drop_entry(entry_at(slot));
   // A search goes past a full group only, so in one with an empty slot no trace need remain.
   const bool leave_trace = !group.has_empty();
-  group.set_tag(lane, leave_trace ? erased_tag : empty_tag);
+  group.tags[lane] = leave_trace ? erased_tag : empty_tag;
   erased_slots_ += leave_trace ? 1 : 0;
   --items_;
   if (items_ == 0) {
@@ -258,7 +235,7 @@ void Segment::erase(Slot slot) {
 
 Segment::Slot Segment::occupied_from(Slot slot) const {
   const Slot end = static_cast<Slot>(group_count_ * group_slots);
-  while (slot < end && groups_[slot / group_slots].tag(slot % group_slots) < first_tag) {
+  while (slot < end && groups_[slot / group_slots].tags[slot % group_slots] < first_tag) {
     ++slot;
   }
   return slot < end ? slot : nowhere;
@@ -273,7 +250,7 @@ void Segment::copy_entry(Slot slot, Segment& other) const {
     ++entry.outside->sharers;
     ++other.values_outside_;
   }
-  other.occupy(groups_[slot / group_slots].tag(slot % group_slots), place);
+  other.occupy(groups_[slot / group_slots].tags[slot % group_slots], place);
 }
 
 void Segment::copy_all(Segment& other) const {
@@ -303,14 +280,10 @@ void Segment::occupy(Tag tag, std::uint32_t place) {
   std::uint32_t number = home_of(tag);
   for (;; number = number + 1 == group_count_ ? 0 : number + 1) {
     Group& group = groups_[number];
-    for (std::size_t half = 0; half < group.tags.size(); ++half) {
-      const std::uint64_t free = lanes_with(group.tags[half] & ~each_lane, empty_tag);
-      if (free == 0) {
-        continue;
-      }
-      const std::size_t lane = half * 4 + first_lane(free);
-      erased_slots_ -= group.tag(lane) == erased_tag ? 1 : 0;
-      group.set_tag(lane, tag);
+    if (const unsigned free = lanes_with(group.tags, empty_tag, erased_tag); free != 0) {
+      const std::size_t lane = first_lane(free);
+      erased_slots_ -= group.tags[lane] == erased_tag ? 1 : 0;
+      group.tags[lane] = tag;
       group.places[lane] = place;
       ++items_;
       return;
@@ -364,7 +337,7 @@ void Segment::lay_out(std::size_t groups) {
   erased_slots_ = 0;
   for (std::uint32_t number = 0; number < old_count; ++number) {
     for (std::size_t lane = 0; lane < group_slots; ++lane) {
-      if (const Tag tag = old[number].tag(lane); tag >= first_tag) {
+      if (const Tag tag = old[number].tags[lane]; tag >= first_tag) {
         occupy(tag, old[number].places[lane]);
       }
     }

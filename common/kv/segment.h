@@ -81,18 +81,14 @@ class Segment {
   static constexpr std::size_t chunk_bytes = 4080;  // with the allocator's own words: a page
 
   struct Group {
-    std::array<std::uint64_t, 2> tags{};  // four of 16 bits each: 0 empty, 1 erased, or a Tag
+    std::array<Tag, group_slots> tags{};              // 0 empty, 1 erased, or a key's
     std::array<std::uint32_t, group_slots> places{};  // chunk number, 12 bits of offset
 
-    Tag tag(std::size_t lane) const;
-    void set_tag(std::size_t lane, Tag tag);
     bool has_empty() const;
   };
   struct Outside;  // a long value and the number of entries that share it
   struct Entry;    // an entry's parts, found by reading it
 
-  static std::uint64_t lanes_of(const Group& group, Tag tag);
-  static std::size_t lane_of(std::uint64_t lanes);
   std::uint32_t home_of(Tag tag) const;
   Entry entry_at(Slot slot) const;
   void occupy(Tag tag, std::uint32_t place);
