@@ -234,6 +234,20 @@ bool Connection::may_go_on() {
   return true;
 }
 
+/// Closed to who writes a line of each request.
+Session::Shortcut Connection::shortcut() const {
+  return {.open = lane_.near_store != nullptr && !lane_.logs_requests,
+          .requests_more = requests_left_,
+          .answer_bytes = home_.limits_.output_bytes_max};
+}
+
+void Connection::served(const Session::Served& served) {
+  requests_left_ -= served.gets + served.puts - 1;
+  requests_done_ += served.gets + served.puts;
+  lane_.counters.count(Verb::get, served.gets);
+  lane_.counters.count(Verb::put, served.puts);
+}
+
 void Connection::submit(std::uint64_t number, Command& command) {
   ++requests_done_;
   lane_.name(command);

@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -69,8 +68,10 @@ class Connection final : private Again,
 
  private:
   friend class Session;
-  void expect(std::span<const ByteView> keys) { lane_.service.expect(keys); }
   bool may_go_on();
+  Store* near_store() const { return lane_.near_store; }
+  Session::Shortcut shortcut() const;
+  void served(const Session::Served& served);
   void submit(std::uint64_t number, Command& command);
   void submit_again(std::uint64_t number, Command& command, Session::Place place);
   void malformed(std::size_t bytes);

@@ -29,7 +29,9 @@ struct alignas(64) LoopCounters {  // a cache line that no other loop writes to
   Counter reads_put_off;
   std::array<Counter, wait_count> timeouts;
 
-  void count(Verb verb) { requests[static_cast<std::size_t>(verb)].add(); }
+  void count(Verb verb, std::uint64_t times = 1) {
+    requests[static_cast<std::size_t>(verb)].add(times);
+  }
 };
 
 }  // namespace kv::sockets

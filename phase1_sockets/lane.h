@@ -13,11 +13,11 @@
 
 #include "common/core/bytes.h"
 #include "common/kv/service.h"
-#include "common/wire/line.h"
 #include "phase1_sockets/counters.h"
 #include "phase1_sockets/deadlines.h"
 #include "phase1_sockets/event_loop.h"
 #include "phase1_sockets/request_log.h"
+#include "phase1_sockets/session.h"
 
 namespace kv::sockets {
 
@@ -28,6 +28,7 @@ struct Lane {
        const Deadlines::Patience& patience)
       : loop(std::move(event_loop)),
         service(behind),
+        near_store(behind.near_store()),
         log(*loop, to),
         logs_requests(log.wants_requests()),
         deadlines(*loop, patience) {
@@ -46,7 +47,8 @@ struct Lane {
   Instant now_if_logged() { return logs_requests ? log.look_at_clock() : Instant{}; }
 
   const std::unique_ptr<EventLoop> loop;
-  Service& service;  // gather() only: the loop begins at the end of its turn
+  Service& service;         // gather() only: the loop begins at the end of its turn
+  Store* const near_store;  // the service's, or null
   RequestLog log;
   const bool logs_requests;  // as the log says: asked for every request
   Deadlines deadlines;
@@ -55,8 +57,8 @@ struct Lane {
   std::uint64_t name_step = 1;
 
   const std::unique_ptr<char[]> input = std::make_unique_for_overwrite<char[]>(read_bytes_max);
-  Bytes output;             // empty between turns
-  wire::LineScratch lines;  // read into by whoever is fed
+  Bytes output;            // empty between turns
+  Session::Scratch lines;  // read into by whoever is fed
 };
 
 }  // namespace kv::sockets

@@ -60,7 +60,7 @@ class OnceService final : public Service {
   bool try_now(const Command& command, ReplyView& reply) override {
     return command.origin.client.empty() && inner_.try_now(command, reply);
   }
-  void expect(std::span<const ByteView> keys) override { inner_.expect(keys); }
+  Store* near_store() override { return inner_.near_store(); }
 
   bool healthy() const override { return inner_.healthy(); }
 

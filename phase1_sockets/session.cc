@@ -1,9 +1,11 @@
 #include "phase1_sockets/session.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/wire/line_answers.h"
 
 namespace kv::sockets {
 
@@ -43,6 +45,80 @@ void Session::close_input() {
   if (ending_ == Ending::none) {
     finish(Ending::input_ended);
   }
+}
+
+/// What comes next is known to the store before it is its turn, so that the memory it needs is on
+/// its way meanwhile.
+void Session::look_ahead(Scratch& scratch, Store* near) {
+  if (dialect_ == Dialect::undecided) [[unlikely]] {
+    const auto first = static_cast<unsigned char>(unread_.front());
+    dialect_ = first < wire::legacy_first_byte_end ? Dialect::legacy : Dialect::line;
+  }
+  if (dialect_ != Dialect::line) [[unlikely]] {
+    return;
+  }
+  wire::LinesAhead& ahead = scratch.ahead;
+  wire::look_ahead(unread_, scanned_, ahead);
+  if (near != nullptr) {
+    for (std::size_t i = 0; i < ahead.count; ++i) {
+      scratch.keys[i].key = ahead.lines[i].key;
+    }
+    near->expect({scratch.keys.data(), ahead.count});
+  }
+}
+
+/// The plain lines at the front, or as many as may be served now; at least one.
+Session::Served Session::serve_plain(Store& store, const Shortcut& shortcut, Scratch& scratch,
+                                     Bytes& out) {
+  using Kind = wire::LineAhead::Kind;
+  wire::LinesAhead& ahead = scratch.ahead;
+  const std::size_t last =
+      ahead.next + std::min(ahead.count - ahead.next - 1, shortcut.requests_more);
+  wire::LineAnswers answers{out};
+  Served served;
+  std::size_t bytes = 0;
+  do {
+    const wire::LineAhead& line = ahead.front();
+    const HashedKey& key = scratch.keys[ahead.next];
+    if (line.kind == Kind::put) {
+      store.put(key, line.value);
+      answers.add_ok();
+      ++served.puts;
+    } else if (const std::optional<ByteView> value = store.get(key)) {
+      answers.add_value(*value);
+      ++served.gets;
+    } else {
+      answers.add_not_found();
+      ++served.gets;
+    }
+    bytes += line.bytes;
+    ++ahead.next;
+  } while (ahead.next <= last && ahead.front().kind != Kind::other &&
+           answers.bytes() < shortcut.answer_bytes);
+  next_number_ += served.gets + served.puts;
+  unread_.remove_prefix(bytes);
+  scanned_ = 0;
+  return served;
+}
+
+/// A line that was seen ahead, without its LF or CRLF. When it is too long, the session finishes.
+Session::Cut Session::read_line_ahead(wire::LinesAhead& ahead, ByteView& text,
+                                      wire::LineRequest& scratch) {
+  const wire::LineAhead& line = ahead.front();
+  text = unread_.substr(0, line.bytes - 1);
+  if (text.ends_with('\r')) {
+    text.remove_suffix(1);
+  }
+  if (text.size() > wire::line_bytes_max) [[unlikely]] {
+    finish(Ending::oversized);
+    refuse_cut(scratch);
+    return Cut::broken;
+  }
+  unread_.remove_prefix(line.bytes);
+  scanned_ = 0;
+  ++ahead.next;
+  wire::parse_line_ahead(text, line, scratch);
+  return Cut::whole;
 }
 
 /// What is no whole line: a frame of the legacy dialect, or a piece.

@@ -6,6 +6,10 @@
 // queue, no copy of the command. Only requests that wait are kept. A session that holds no partial
 // request and waits for nothing owns no memory but itself.
 //
+// Most requests are plain gets and puts (common/wire/line_ahead.h). Where the store is near and
+// nobody wants to see them one by one, a run of them takes a shortcut: from the bytes that were
+// read to the store, and from there to the output.
+//
 // How long the answer to a read will be is not known when it is submitted. So the owner may put it
 // off when it comes and there is no room for it: its bytes are dropped, and it is asked again once
 // there is. Only reads are ever under way beside a read, so asking twice changes nothing; and they
@@ -13,18 +17,20 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string_view>
 #include <vector>
 
 #include "common/core/bytes.h"
 #include "common/core/time.h"
 #include "common/kv/command.h"
+#include "common/kv/store.h"
 #include "common/wire/legacy.h"
 #include "common/wire/line.h"
+#include "common/wire/line_ahead.h"
 #include "phase1_sockets/open_batch.h"
 
 namespace kv::sockets {
@@ -51,19 +57,40 @@ class Session {
   };
   enum class Ending : std::uint8_t { none, exit, oversized, input_ended };
 
+  /// Room to read requests in; may be shared by all sessions of a thread.
+  struct Scratch {
+    wire::LineRequest request;
+    wire::LinesAhead ahead;
+    std::array<HashedKey, wire::LinesAhead::lines_max> keys;  // of `ahead`, in the near store
+  };
+
+  /// How far gets and puts may go to the near store and be answered from there, past submit().
+  struct Shortcut {
+    bool open = false;
+    std::size_t requests_more = 0;  // beside the one that may_go_on() let through
+    std::size_t answer_bytes = 0;   // in `out`: the next waits until some of them have left
+  };
+  struct Served {
+    std::size_t gets = 0;
+    std::size_t puts = 0;
+  };
+
   explicit Session(std::size_t answer_bytes_wanted = 1024 * 1024)
       : answer_bytes_wanted_(answer_bytes_wanted) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   /// Reads what `bytes` adds to the conversation. Calls, for each request in its order,
-  ///   owner.expect(keys)                     of several requests that came together, before them
   ///   owner.may_go_on() -> bool              before it is read; false pauses
   ///   owner.submit(number, Command&)         then answer(number, …) follows, at once or later
   ///   owner.malformed(bytes)                 it is answered already, with ERROR
-  /// `scratch` may be shared by all sessions of a thread. Answers go to the end of `out`.
+  /// and before that, of requests that came together,
+  ///   owner.near_store() -> Store*           what they need is fetched from there; may be null
+  ///   owner.shortcut() -> Shortcut           open only if there is a near store
+  ///   owner.served(Served)                   so many took it, and are answered
+  /// Answers go to the end of `out`.
   template <typename Owner>
-  State feed(ByteView bytes, Instant now, wire::LineScratch& scratch, Bytes& out, Owner& owner);
+  State feed(ByteView bytes, Instant now, Scratch& scratch, Bytes& out, Owner& owner);
 
   /// No more bytes will come: what is whole is still read by the next feed(), what is cut off is
   /// malformed, and then the session is finished.
@@ -127,10 +154,15 @@ class Session {
   };
 
   template <typename Owner>
-  void look_ahead(wire::LinesAhead& ahead, Owner& owner);
+  bool read_some(Instant now, Scratch& scratch, Bytes& out, Owner& owner, State& state);
   template <typename Owner>
-  bool read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire::LinesAhead& ahead,
-                Owner& owner, State& state);
+  bool read_one(Instant now, Scratch& scratch, Bytes& out, Owner& owner, State& state);
+  void look_ahead(Scratch& scratch, Store* near);
+  bool plain_is_next(const wire::LinesAhead& ahead) const {
+    return !ahead.empty() && ahead.front().kind != wire::LineAhead::Kind::other && quiet() &&
+           batch_ == nullptr;
+  }
+  Served serve_plain(Store& store, const Shortcut& shortcut, Scratch& scratch, Bytes& out);
   void take(ByteView bytes);
   void keep_rest();
   Cut read_line_ahead(wire::LinesAhead& ahead, ByteView& text, wire::LineRequest& scratch);
@@ -205,57 +237,21 @@ class Session {
 };
 
 template <typename Owner>
-Session::State Session::feed(ByteView bytes, Instant now, wire::LineScratch& scratch, Bytes& out,
+Session::State Session::feed(ByteView bytes, Instant now, Scratch& scratch, Bytes& out,
                              Owner& owner) {
   take(bytes);
   State state = State::hungry;
   scratch.ahead.next = 0;
   scratch.ahead.count = 0;
-  while (read_one(now, scratch.request, out, scratch.ahead, owner, state)) {
+  while (read_some(now, scratch, out, owner, state)) {
   }
   keep_rest();
   return state;
 }
 
-/// What comes next is known to the owner before it is its turn: a hint, so that the memory it needs
-/// is on its way meanwhile.
-template <typename Owner>
-void Session::look_ahead(wire::LinesAhead& ahead, Owner& owner) {
-  if (dialect_ == Dialect::undecided) [[unlikely]] {
-    const auto first = static_cast<unsigned char>(unread_.front());
-    dialect_ = first < wire::legacy_first_byte_end ? Dialect::legacy : Dialect::line;
-  }
-  if (dialect_ == Dialect::line) [[likely]] {
-    wire::look_ahead(unread_, scanned_, ahead);
-    if (ahead.count > 1) {
-      owner.expect(std::span<const ByteView>{ahead.keys.data(), ahead.count});
-    }
-  }
-}
-
-/// A line that was seen ahead, without its LF or CRLF. When it is too long, the session finishes.
-inline Session::Cut Session::read_line_ahead(wire::LinesAhead& ahead, ByteView& text,
-                                             wire::LineRequest& scratch) {
-  const std::size_t bytes = ahead.bytes[ahead.next];
-  text = unread_.substr(0, bytes - 1);
-  if (text.ends_with('\r')) {
-    text.remove_suffix(1);
-  }
-  if (text.size() > wire::line_bytes_max) [[unlikely]] {
-    finish(Ending::oversized);
-    refuse_cut(scratch);
-    return Cut::broken;
-  }
-  unread_.remove_prefix(bytes);
-  scanned_ = 0;
-  wire::parse_line_ahead(text, ahead.keys[ahead.next++], scratch);
-  return Cut::whole;
-}
-
 /// False, with the state to end in, when there is nothing to read now.
 template <typename Owner>
-bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire::LinesAhead& ahead,
-                       Owner& owner, State& state) {
+bool Session::read_some(Instant now, Scratch& scratch, Bytes& out, Owner& owner, State& state) {
   if (ending_ == Ending::none && unread_.empty() && input_ended_) {
     finish(Ending::input_ended);
   }
@@ -275,13 +271,25 @@ bool Session::read_one(Instant now, wire::LineRequest& scratch, Bytes& out, wire
     state = State::paused;
     return false;
   }
-  if (ahead.next == ahead.count) {
-    look_ahead(ahead, owner);
+  if (scratch.ahead.empty()) {
+    look_ahead(scratch, owner.near_store());
   }
+  if (plain_is_next(scratch.ahead)) {
+    if (const Shortcut shortcut = owner.shortcut(); shortcut.open) {
+      owner.served(serve_plain(*owner.near_store(), shortcut, scratch, out));
+      return true;
+    }
+  }
+  return read_one(now, scratch, out, owner, state);
+}
+
+template <typename Owner>
+bool Session::read_one(Instant now, Scratch& room, Bytes& out, Owner& owner, State& state) {
+  wire::LineRequest& scratch = room.request;
   const ByteView unread_before = unread_;
   ByteView text;
   const Cut cut =
-      ahead.next < ahead.count ? read_line_ahead(ahead, text, scratch) : read_other(text, scratch);
+      room.ahead.empty() ? read_other(text, scratch) : read_line_ahead(room.ahead, text, scratch);
   if (cut == Cut::partial) {
     state = State::hungry;
     return false;

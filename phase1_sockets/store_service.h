@@ -22,7 +22,7 @@ class StoreService final : public Service {
     reply = store_.apply(command);
     return true;
   }
-  void expect(std::span<const ByteView> keys) override { store_.expect(keys); }
+  Store* near_store() override { return &store_; }
   bool healthy() const override { return true; }
 
  private:

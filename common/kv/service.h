@@ -3,13 +3,13 @@
 #pragma once
 
 #include <functional>
-#include <span>
 #include <tuple>
 
-#include "common/core/bytes.h"
 #include "common/kv/command.h"
 
 namespace kv {
+
+class Store;
 
 class Service {
  public:
@@ -41,10 +41,9 @@ class Service {
     return false;
   }
 
-  /// The same thread will soon submit commands on these keys. A hint: a service that looks into
-  /// memory fetches what it will need for all of them at once, for one after the other would be
-  /// waited for. Changes nothing that can be seen, and costs nothing but time if they never come.
-  virtual void expect(std::span<const ByteView> keys) { std::ignore = keys; }
+  /// The store behind this, if nothing but the calling thread's own calls can touch it, and a get
+  /// or a put without an ID may as well be done there, past submit(). Null: there is no such store.
+  virtual Store* near_store() { return nullptr; }
 
   /// Whether a write submitted now could succeed: what /healthz answers.
   virtual bool healthy() const = 0;

@@ -107,58 +107,53 @@ ReplyView Store::apply(const Command& command) {
   return {.status = Status::bad_request};
 }
 
-void Store::expect(std::span<const ByteView> keys) const {
-  struct Place {
-    const Segment* segment;
-    Segment::Tag tag;
-  };
-  if (segment_bytes_ < cached_bytes) {
+void Store::expect(std::span<HashedKey> keys) const {
+  for (HashedKey& key : keys) {
+    key.hash = hash_of_key(key.key);
+  }
+  if (keys.size() < 2 || segment_bytes_ < cached_bytes) {
     return;
   }
   constexpr std::size_t at_once = 32;
-  std::array<Place, at_once> places;
+  std::array<const Segment*, at_once> segments;
   while (!keys.empty()) {
-    const std::span<const ByteView> some = keys.first(std::min(keys.size(), at_once));
+    const std::span<HashedKey> some = keys.first(std::min(keys.size(), at_once));
     keys = keys.subspan(some.size());
-    const std::span<Place> theirs{places.data(), some.size()};
     for (std::size_t i = 0; i < some.size(); ++i) {
-      const std::uint64_t hashed = hash_of_key(some[i]);
-      theirs[i] = {.segment = &segment_of(hashed), .tag = tag_of(hashed)};
-      __builtin_prefetch(theirs[i].segment);
+      segments[i] = &segment_of(some[i].hash);
+      __builtin_prefetch(segments[i]);
     }
-    for (const Place& place : theirs) {
-      place.segment->fetch_group(place.tag);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      segments[i]->fetch_group(tag_of(some[i].hash));
     }
-    for (const Place& place : theirs) {
-      place.segment->fetch_entry(place.tag);
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      segments[i]->fetch_entry(tag_of(some[i].hash));
     }
   }
 }
 
-std::optional<ByteView> Store::get(ByteView key) const {
-  const std::uint64_t hashed = hash_of_key(key);
-  const Segment& segment = segment_of(hashed);
-  const Segment::Slot slot = segment.find(tag_of(hashed), key);
+std::optional<ByteView> Store::get(const HashedKey& key) const {
+  const Segment& segment = segment_of(key.hash);
+  const Segment::Slot slot = segment.find(tag_of(key.hash), key.key);
   if (slot == Segment::nowhere) {
     return std::nullopt;
   }
   return segment.value_at(slot);
 }
 
-void Store::put(ByteView key, ByteView value) {
-  check(fits(key, value));
-  const std::uint64_t hashed = hash_of_key(key);
-  Segment& segment = segment_of(hashed);
+void Store::put(const HashedKey& key, ByteView value) {
+  check(fits(key.key, value));
+  Segment& segment = segment_of(key.hash);
   before_change(segment);
-  const Segment::Slot slot = segment.find(tag_of(hashed), key);
+  const Segment::Slot slot = segment.find(tag_of(key.hash), key.key);
   if (slot == Segment::nowhere) {
-    segment.insert(tag_of(hashed), key, value);
+    segment.insert(tag_of(key.hash), key.key, value);
     ++items_;
   } else {
     segment.overwrite(slot, value);
   }
   if (segment.overfull()) [[unlikely]] {
-    split_while_overfull(hashed);
+    split_while_overfull(key.hash);
   }
 }
 

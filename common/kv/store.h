@@ -30,6 +30,12 @@ namespace kv {
 /// one can.
 const char* refusal_of(const Command& command);
 
+/// A key with its hash in one store: hashed once for what is asked of it more than once.
+struct HashedKey {
+  ByteView key;
+  std::uint64_t hash = 0;
+};
+
 class Store {
  public:
   /// Whoever serves strangers gives a random seed, so that nobody can choose keys that collide.
@@ -48,16 +54,18 @@ class Store {
   /// The same, to keep. Every field of `reply` is set; its strings keep their capacity.
   void apply(const Command& command, Reply& reply);
 
-  /// A hint that these keys will be asked for: fetches what is needed for all of them into the
-  /// caches, the memory's latencies beside one another.
-  void expect(std::span<const ByteView> keys) const;
+  /// Sets the hashes of keys, of whatever bytes, that will be asked for: and fetches what is needed
+  /// for all of them into the caches, the memory's latencies beside one another.
+  void expect(std::span<HashedKey> keys) const;
 
   // The verbs themselves. Sizes are checked: key 1 to key_bytes_max, value to value_bytes_max.
   // What is handed in must not be a view of this store's own bytes.
 
   /// Valid until the next change of the store.
-  std::optional<ByteView> get(ByteView key) const;
-  void put(ByteView key, ByteView value);
+  std::optional<ByteView> get(ByteView key) const { return get(hashed(key)); }
+  std::optional<ByteView> get(const HashedKey& key) const;
+  void put(ByteView key, ByteView value) { put(hashed(key), value); }
+  void put(const HashedKey& key, ByteView value);
   /// ok or not_found.
   Status erase(ByteView key);
   /// ok, conflict (`key` holds something else) or not_found.
@@ -95,6 +103,7 @@ class Store {
   };
 
   std::uint64_t hash_of_key(ByteView key) const;
+  HashedKey hashed(ByteView key) const { return {.key = key, .hash = hash_of_key(key)}; }
   std::size_t index_of(std::uint64_t hash) const { return hash >> 1 >> (63 - depth_); }
   Segment& segment_of(std::uint64_t hash) const { return *directory_[index_of(hash)]; }
   /// How many neighbours in the directory point at a segment of that depth.

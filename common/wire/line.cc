@@ -1,51 +1,16 @@
 #include "common/wire/line.h"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
-#include <cstring>
 
 #include "common/core/check.h"
-#include "common/wire/eight_bytes.h"
+#include "common/wire/line_scan.h"
 
 namespace kv::wire {
-namespace {
 
 using namespace std::string_view_literals;
 
 // --- bytes ---------------------------------------------------------------------------------------
-
-constexpr bool is_key_byte(char byte) {
-  return static_cast<unsigned char>(byte) > ' ' && byte != 0x7f;
-}
-
-/// The top bit of each byte of `eight` that may not stand in a key. Exact: nothing is carried from
-/// one byte into the next.
-constexpr std::uint64_t foreign_bytes(std::uint64_t eight) {
-  const std::uint64_t above_blank = (eight | tops) - ones * 0x21;
-  const std::uint64_t unlike_delete = ((eight ^ ones * 0x7f) & ~tops) + ~tops;
-  return ~(above_blank & unlike_delete) & ~eight & tops;
-}
-
-/// How many bytes at the front of `text` may stand in a key: eight at a time, for this is done for
-/// every request.
-std::size_t key_length(ByteView text) {
-  static_assert(std::endian::native == std::endian::little);
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, text.data() + at, 8);
-    if (const std::uint64_t foreign = foreign_bytes(eight); foreign != 0) {
-      return at + static_cast<std::size_t>(std::countr_zero(foreign)) / 8;
-    }
-  }
-  while (at < text.size() && is_key_byte(text[at])) {
-    ++at;
-  }
-  return at;
-}
-
-}  // namespace
 
 bool is_key(ByteView text) {
   return !text.empty() && text.size() <= key_bytes_max && key_length(text) == text.size();
@@ -57,26 +22,8 @@ bool holds(ByteView text, char byte) {
   return text.find(byte) != ByteView::npos;
 }
 
-/// One pass, sixteen bytes at a time: every value goes through here, in and out.
 bool holds_line_end(ByteView text) {
-  using Sixteen [[gnu::vector_size(16)]] = signed char;
-  constexpr std::size_t step = sizeof(Sixteen);
-  if (text.size() < step) {
-    return std::ranges::any_of(text, [](char byte) { return byte == '\n' || byte == '\r'; });
-  }
-  Sixteen found{};
-  const auto look_at = [&](std::size_t at) {
-    Sixteen bytes;
-    std::memcpy(&bytes, text.data() + at, step);
-    found |= (bytes == '\n') | (bytes == '\r');
-  };
-  for (std::size_t at = 0; at + step <= text.size(); at += step) {
-    look_at(at);
-  }
-  look_at(text.size() - step);  // the rest, and some of what was seen
-  std::uint64_t halves[2];
-  std::memcpy(halves, &found, step);
-  return (halves[0] | halves[1]) != 0;
+  return first_that(is_cr_or_lf, text) != text.size();
 }
 
 bool is_value(ByteView text) {
@@ -164,25 +111,6 @@ constexpr FoldedWord fold(ByteView line) {
     word.letters = word.letters << 8 | (static_cast<unsigned char>(line[word.length]) | 0x20U);
   }
   return word;
-}
-
-/// All but key and value, and the origin.
-void begin(LineRequest& request) {
-  request.kind = LineRequest::Kind::command;
-  request.why = {};
-  request.command.expected.clear();
-  request.command.guards.clear();
-  request.command.writes.clear();
-}
-
-/// As to.assign(from), without a call where the length stays: from one request to the next it
-/// mostly does.
-void assign(Bytes& to, ByteView from) {
-  if (to.size() != from.size()) {
-    to.assign(from);
-  } else if (!from.empty()) {
-    std::memcpy(to.data(), from.data(), from.size());
-  }
 }
 
 constexpr std::string_view bad_key =
@@ -315,41 +243,6 @@ void read_verb(ByteView line, LineRequest& request) {
   }
 }
 
-constexpr std::uint32_t four_bytes(std::string_view text) {
-  return static_cast<std::uint32_t>(text[0]) | static_cast<std::uint32_t>(text[1]) << 8 |
-         static_cast<std::uint32_t>(text[2]) << 16 | static_cast<std::uint32_t>(text[3]) << 24;
-}
-
-constexpr std::size_t four_letters = 4;  // a verb of three, and a blank
-
-/// Of the two commonest requests, as they are mostly written: the key that `lines` begins with,
-/// up to what cannot be part of one, as is the line's end.
-ByteView key_at_a_glance(ByteView lines) {
-  if (lines.size() <= four_letters) {
-    return {};
-  }
-  std::uint32_t verb = 0;
-  static_assert(sizeof verb == four_letters);
-  std::memcpy(&verb, lines.data(), sizeof verb);
-  // Without a branch between the two: which comes is a coin toss.
-  const auto get = static_cast<unsigned>(verb == four_bytes("GET "));
-  const auto put = static_cast<unsigned>(verb == four_bytes("PUT "));
-  if ((get | put) == 0) [[unlikely]] {
-    return {};
-  }
-  const ByteView longest = lines.substr(four_letters, key_bytes_max + 1);
-  const std::size_t length = key_length(longest);
-  return longest.substr(0, length <= key_bytes_max ? length : 0);
-}
-
-/// Where the line ends that begins with `key_end` bytes without an end; npos if it does not.
-std::size_t line_end(ByteView lines, std::size_t key_end) {
-  if (key_end < lines.size() && lines[key_end] == '\n') {
-    return key_end;
-  }
-  return lines.find('\n', key_end);
-}
-
 // --- answers -------------------------------------------------------------------------------------
 
 void append_reason(Bytes& out, std::string_view word, std::string_view why) {
@@ -430,46 +323,23 @@ std::size_t compare_and_set_bytes(const Command& command) {
 
 }  // namespace
 
-void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead) {
-  ahead.next = 0;
-  ahead.count = 0;
-  while (ahead.count < LinesAhead::lines_max) {
-    const ByteView key = key_at_a_glance(lines);
-    const std::size_t key_end = key.empty() ? 0 : four_letters + key.size();
-    const std::size_t end = line_end(lines, std::max(key_end, clean));
-    if (end == ByteView::npos) {
-      return;
-    }
-    ahead.bytes[ahead.count] = static_cast<std::uint32_t>(end + 1);
-    ahead.keys[ahead.count++] = key;
-    lines.remove_prefix(end + 1);
-    clean = 0;
-  }
-}
-
-void parse_line_ahead(ByteView line, ByteView key, LineRequest& request) {
-  const std::size_t key_end = four_letters + key.size();
-  const ByteView value = line.substr(std::min(key_end + 1, line.size()));
-  const bool is_put = line.starts_with('P');
-  const bool is_common = is_put ? key_end < line.size() && line[key_end] == ' ' &&
-                                      value.size() <= value_bytes_max && !holds(value, '\r')
-                                : key_end == line.size();
-  if (key.empty() || key.size() > key_bytes_max || !is_common) {
-    return parse_line(line, request);
-  }
-  begin(request);
-  clear(request.command.origin);
-  request.command.verb = is_put ? Verb::put : Verb::get;
-  assign(request.command.key, key);
-  assign(request.command.value, value);
+void clear(LineRequest& request) {
+  request.kind = LineRequest::Kind::malformed;
+  request.why = {};
+  Command& command = request.command;
+  command.verb = Verb::get;
+  clear(command.origin);
+  command.key.clear();
+  command.value.clear();
+  command.expected.clear();
+  command.guards.clear();
+  command.writes.clear();
 }
 
 void parse_line(ByteView line, LineRequest& request) {
-  begin(request);
-  Command& command = request.command;
-  command.key.clear();
-  command.value.clear();
-  if (!take_origin(line, command.origin)) {
+  clear(request);
+  request.kind = LineRequest::Kind::command;
+  if (!take_origin(line, request.command.origin)) {
     return refuse(request,
                   "a bad ID: @client.sequence, each 1 to 64 of A-Z a-z 0-9 _ -, then a blank");
   }

@@ -3,7 +3,6 @@
 // docs/PROTOCOL.md is normative. A codec of lines only: whoever owns the stream finds their ends.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -46,6 +45,9 @@ struct LineRequest {
   std::string_view why;  // malformed: what is wrong and what would be right; a literal
 };
 
+/// Leaves nothing of what was read but the strings' capacity.
+void clear(LineRequest& request);
+
 /// `line` without the LF or CRLF it may end with: what one datagram holds.
 constexpr ByteView without_line_end(ByteView line) {
   if (line.ends_with('\n')) {
@@ -60,30 +62,6 @@ constexpr ByteView without_line_end(ByteView line) {
 /// Reads one line, without its line end. Never fails: what is no request is `malformed`. Every
 /// field of `request` is set anew, whatever stood there.
 void parse_line(ByteView line, LineRequest& request);
-
-/// Lines that were seen at a glance, before their turn: where each ends, and most likely its key.
-struct LinesAhead {
-  static constexpr std::size_t lines_max = 32;
-
-  std::size_t next = 0;                        // the line at the front, …
-  std::size_t count = 0;                       // … of so many; both 0: there is no whole line
-  std::array<std::uint32_t, lines_max> bytes;  // LF included
-  /// As parse_line() will find it, or empty; of a request that is malformed, something like it.
-  std::array<ByteView, lines_max> keys;
-};
-
-/// Room to read lines in, kept from one read to the next.
-struct LineScratch {
-  LineRequest request;
-  LinesAhead ahead;
-};
-
-/// parse_line() of a line that was seen ahead, with its `key` from there: of the two commonest
-/// requests, nothing is looked at twice.
-void parse_line_ahead(ByteView line, ByteView key, LineRequest& request);
-
-/// Looks at the whole lines at the front of `lines`, of which the first `clean` bytes hold no LF.
-void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead);
 
 /// Appends the answer to an operation, LF included. It is always one line: a value that holds CR
 /// or LF (a binary protocol may have put it there) becomes an ERROR that says so, and such bytes

@@ -5,6 +5,7 @@
 
 #include "common/core/check.h"
 #include "common/wire/line.h"
+#include "common/wire/line_ahead.h"
 
 namespace kv::wire {
 namespace {
@@ -52,16 +53,16 @@ void check_look_ahead(ByteView stream) {
   look_ahead(stream, 0, ahead);
   LineRequest reused = full();
   for (std::size_t i = 0; i < ahead.count; ++i) {
-    ByteView line = stream.substr(0, ahead.bytes[i] - 1);
+    ByteView line = stream.substr(0, ahead.lines[i].bytes - 1);
     check(stream[line.size()] == '\n' && line.find('\n') == ByteView::npos);
     if (line.ends_with('\r')) {
       line.remove_suffix(1);
     }
-    parse_line_ahead(line, ahead.keys[i], reused);
+    parse_line_ahead(line, ahead.lines[i], reused);
     LineRequest alone;
     parse_line(line, alone);
     check(reused.kind == alone.kind && reused.command == alone.command && reused.why == alone.why);
-    stream.remove_prefix(ahead.bytes[i]);
+    stream.remove_prefix(ahead.lines[i].bytes);
   }
   check(ahead.count == LinesAhead::lines_max || stream.find('\n') == ByteView::npos);
 }

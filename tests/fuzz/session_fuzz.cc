@@ -1,5 +1,6 @@
 // A conversation: however its bytes are cut, whenever its owner pauses and in whatever order late
-// answers come, the output is that of the same bytes read at once and answered at once.
+// answers come, the output is that of the same bytes read at once and answered at once; and the
+// same whether gets and puts are submitted or go straight to a near store.
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -20,10 +21,12 @@ Reply reply_to(const Command& command) {
 
 struct Prompt {
   Session session;
-  wire::LineScratch scratch;
+  Session::Scratch scratch;
   Bytes out;
 
-  void expect(std::span<const ByteView>) {}
+  Store* near_store() { return nullptr; }
+  Session::Shortcut shortcut() { return {}; }
+  void served(const Session::Served&) {}
   bool may_go_on() { return true; }
   void submit(std::uint64_t number, const Command& command) {
     session.answer(number, reply_to(command), out);
@@ -36,7 +39,7 @@ struct Late {
 
   Random random;
   Session session;
-  wire::LineScratch scratch;
+  Session::Scratch scratch;
   Bytes out;
   struct Owed {
     Reply reply;
@@ -44,7 +47,9 @@ struct Late {
   };
   std::map<std::uint64_t, Owed> owed;
 
-  void expect(std::span<const ByteView>) {}
+  Store* near_store() { return nullptr; }
+  Session::Shortcut shortcut() { return {}; }
+  void served(const Session::Served&) {}
   bool may_go_on() { return !random.chance(0.1); }
   void submit(std::uint64_t number, const Command& command) {
     if (random.chance(0.3)) {
@@ -85,6 +90,53 @@ struct Late {
   }
 };
 
+/// A store behind it, near or not.
+struct Shop {
+  explicit Shop(std::uint64_t seed) : random(seed) {}
+
+  Random random;
+  Store store;
+  bool near = false;
+  std::size_t let_through = 0;
+  Session session;
+  Session::Scratch scratch;
+  Bytes out;
+
+  Store* near_store() { return near ? &store : nullptr; }
+  Session::Shortcut shortcut() {
+    let_through = 1 + random.below(5);
+    return {.open = near && !random.chance(0.2),
+            .requests_more = let_through - 1,
+            .answer_bytes = out.size() + random.below(100)};
+  }
+  void served(const Session::Served& served) { check(served.gets + served.puts <= let_through); }
+  bool may_go_on() { return true; }
+  void submit(std::uint64_t number, const Command& command) {
+    session.answer(number, store.apply(command), out);
+  }
+  void malformed(std::size_t) {}
+
+  void feed_in_pieces(ByteView stream) {
+    while (!stream.empty()) {
+      const ByteView piece = stream.substr(0, 1 + random.below(200));
+      stream.remove_prefix(piece.size());
+      session.feed(piece, Instant{}, scratch, out, *this);
+    }
+    session.end_input();
+    check(session.feed({}, Instant{}, scratch, out, *this) == Session::State::finished);
+  }
+};
+
+/// The shortcut shows in nothing.
+void run_near(ByteView stream, std::uint64_t seed) {
+  Shop far{seed};
+  far.feed_in_pieces(stream);
+  Shop near{seed};
+  near.near = true;
+  near.feed_in_pieces(stream);
+  check(near.out == far.out && near.store.size() == far.store.size());
+}
+
 void run(ByteView stream, std::uint64_t seed) {
   Prompt prompt;
   prompt.session.feed(stream, Instant{}, prompt.scratch, prompt.out, prompt);
@@ -114,7 +166,9 @@ void run(ByteView stream, std::uint64_t seed) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   if (size > 0) {
-    kv::sockets::run({reinterpret_cast<const char*>(bytes) + 1, size - 1}, bytes[0]);
+    const kv::ByteView stream{reinterpret_cast<const char*>(bytes) + 1, size - 1};
+    kv::sockets::run(stream, bytes[0]);
+    kv::sockets::run_near(stream, bytes[0]);
   }
   return 0;
 }

@@ -115,7 +115,10 @@ BOOST_AUTO_TEST_CASE(only_a_command_without_an_id_is_done_at_once) {
   BOOST_TEST(!once.try_now(put("c", 1, "other"), reply));
   BOOST_TEST(store.get("k").value() == "v");
 
+  BOOST_TEST(once.near_store() == &store);
+
   PatientService patient;  // leaves it to its inner service
+  BOOST_TEST(OnceService{patient}.near_store() == nullptr);
   BOOST_TEST(!OnceService{patient}.try_now({.verb = Verb::get, .key = "k"}, reply));
   BOOST_TEST(patient.commands.empty());
 }

@@ -16,7 +16,7 @@ namespace {
 struct Talk {
   ShardedStore store;
   Session session;
-  wire::LineScratch scratch;
+  Session::Scratch scratch;
   Bytes out;
   std::vector<Command> submitted;
   std::size_t malformed_lines = 0;
@@ -29,7 +29,9 @@ struct Talk {
     return answers;
   }
 
-  void expect(std::span<const ByteView>) {}
+  Store* near_store() { return nullptr; }
+  Session::Shortcut shortcut() { return {}; }
+  void served(const Session::Served&) {}
   bool may_go_on() { return true; }
   void submit(std::uint64_t number, const Command& command) {
     submitted.push_back(command);

@@ -18,17 +18,19 @@ namespace {
 struct Conversation {
   static constexpr std::size_t bytes_wanted = 100'000;
   Session session{bytes_wanted};
-  wire::LineScratch scratch;
+  Session::Scratch scratch;
   Bytes out;
   std::vector<std::uint64_t> submitted;
   std::vector<std::size_t> malformed_bytes;
-  std::vector<std::string>
-      expected;  // keys of what came together, when it was the first one's turn
   std::map<std::uint64_t, std::string> keys;
   std::vector<std::string> again;  // number and key of what was asked a second time
   std::size_t fronts = 0;          // of these, at the front of the line
   std::size_t may_read = SIZE_MAX;
   bool answers_at_once = true;
+  Store store;
+  bool has_store = false;
+  Session::Shortcut way;         // closed
+  std::vector<std::string> ran;  // how many gets and puts took it together
 
   Session::State feed(ByteView bytes) {
     return session.feed(bytes, Instant{}, scratch, out, *this);
@@ -40,9 +42,14 @@ struct Conversation {
 
   Bytes take_output() { return std::exchange(out, {}); }
 
-  void expect(std::span<const ByteView> coming) {
-    expected.push_back("after " + std::to_string(submitted.size()));
-    expected.insert(expected.end(), coming.begin(), coming.end());
+  void open_shortcut(std::size_t requests_more = SIZE_MAX, std::size_t answer_bytes = SIZE_MAX) {
+    has_store = true;
+    way = {.open = true, .requests_more = requests_more, .answer_bytes = answer_bytes};
+  }
+  Store* near_store() { return has_store ? &store : nullptr; }
+  Session::Shortcut shortcut() const { return way; }
+  void served(const Session::Served& served) {
+    ran.push_back(std::to_string(served.gets) + "+" + std::to_string(served.puts));
   }
   bool may_go_on() {
     if (may_read == 0) {
@@ -93,28 +100,85 @@ BOOST_AUTO_TEST_CASE(requests_of_one_read_are_answered_in_their_order) {
   BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{1, 2, 3}));
 }
 
-BOOST_AUTO_TEST_CASE(the_keys_of_requests_that_came_together_are_told_before_their_turn) {
+BOOST_AUTO_TEST_CASE(plain_gets_and_puts_take_the_shortcut_and_the_rest_is_submitted_in_its_turn) {
   Conversation talk;
-  talk.feed("GET alone\nGET half");
-  BOOST_TEST(talk.expected.empty());
-  talk.feed("way\nPUT a 1\nDELETE b\nGET c\nGET later");
-  BOOST_TEST(talk.expected == (std::vector<std::string>{"after 1", "halfway", "a", "", "c"}),
-             boost::test_tools::per_element());
-  BOOST_TEST(talk.out == "VALUE alone\nVALUE halfway\nOK\nOK\nVALUE c\n");
+  talk.open_shortcut();
+  talk.feed("PUT a 1\nGET a\r\n@c.7 GET d\nGET b\nPUT b x y\nGET b\nget e\nGET a");
+  BOOST_TEST(talk.out == "OK\nVALUE 1\n@c.7 VALUE d\nNOT_FOUND\nOK\nVALUE x y\nVALUE e\n");
+  BOOST_TEST((talk.ran == std::vector<std::string>{"1+1", "2+1"}));
+  BOOST_TEST((talk.submitted == std::vector<std::uint64_t>{3, 7}));
+  talk.feed(" b\n");  // no key has a blank
+  BOOST_TEST(talk.malformed_bytes.size() == 1U);
+  BOOST_TEST(talk.store.size() == 2U);
 }
 
-BOOST_AUTO_TEST_CASE(more_requests_than_are_looked_at_at_once_are_told_piece_by_piece) {
+BOOST_AUTO_TEST_CASE(where_the_shortcut_is_closed_every_request_is_submitted) {
   Conversation talk;
+  talk.has_store = true;  // whose memory is fetched, no more
+  talk.store.put("a", "the store's");
+  BOOST_TEST((talk.feed("GET a\nPUT b 1\nGET c\n") == Session::State::hungry));
+  BOOST_TEST(talk.out == "VALUE a\nOK\nVALUE c\n");
+  BOOST_TEST(talk.ran.empty());
+  BOOST_TEST(talk.store.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(the_shortcut_ends_where_a_turn_does) {
+  Conversation talk;
+  talk.open_shortcut(/*requests_more=*/2);
+  talk.may_read = 1;  // and the two more
+  BOOST_TEST((talk.feed("GET a\nGET b\nGET c\nGET d\n") == Session::State::paused));
+  BOOST_TEST(talk.take_output() == "NOT_FOUND\nNOT_FOUND\nNOT_FOUND\n");
+  talk.may_read = 1;
+  BOOST_TEST((talk.feed({}) == Session::State::hungry));
+  BOOST_TEST(talk.out == "NOT_FOUND\n");
+  BOOST_TEST((talk.ran == std::vector<std::string>{"3+0", "1+0"}));
+}
+
+BOOST_AUTO_TEST_CASE(the_shortcut_ends_with_the_answer_that_there_is_no_room_behind) {
+  for (const std::size_t value_bytes : {100U, 10'000U}) {
+    Conversation talk;
+    talk.store.put("a", Bytes(value_bytes, 'v'));
+    const std::size_t answer_bytes = value_bytes + std::string_view{"VALUE \n"}.size();
+    talk.open_shortcut(SIZE_MAX, 2 * answer_bytes);
+    talk.may_read = 1;
+    BOOST_TEST((talk.feed("GET a\nGET a\nGET a\n") == Session::State::paused));
+    BOOST_TEST(talk.out.size() == 2 * answer_bytes);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(nothing_takes_the_shortcut_past_a_request_that_waits) {
+  Conversation talk;
+  talk.open_shortcut();
+  talk.answers_at_once = false;
+  BOOST_TEST((talk.feed("@c.1 PUT a 1\nGET a\n") == Session::State::full));
+  BOOST_TEST((talk.ran.empty() && talk.out.empty()));
+  talk.store.put("a", "1");
+  talk.answer(1);
+  BOOST_TEST((talk.feed({}) == Session::State::hungry));
+  BOOST_TEST(talk.out == "@c.1 OK\nVALUE 1\n");
+}
+
+BOOST_AUTO_TEST_CASE(what_belongs_to_a_batch_takes_no_shortcut) {
+  Conversation talk;
+  talk.open_shortcut();
+  talk.feed("MULTI\nPUT a 1\nDISCARD\nGET a\n");
+  BOOST_TEST(talk.out == "OK\nQUEUED\nOK\nNOT_FOUND\n");
+  BOOST_TEST((talk.ran == std::vector<std::string>{"1+0"}));
+}
+
+BOOST_AUTO_TEST_CASE(more_requests_than_are_looked_at_at_once_take_the_shortcut_piece_by_piece) {
+  constexpr std::size_t lines_max = wire::LinesAhead::lines_max;
+  Conversation talk;
+  talk.open_shortcut();
   Bytes all;
-  for (std::size_t i = 0; i < wire::LinesAhead::lines_max + 2; ++i) {
-    all += "GET k" + std::to_string(i) + "\n";
+  Bytes answers;
+  for (std::size_t i = 0; i < lines_max + 2; ++i) {
+    all += "PUT k " + std::to_string(i) + "\nGET k\n";
+    answers += "OK\nVALUE " + std::to_string(i) + "\n";
   }
   talk.feed(all);
-  BOOST_TEST(talk.submitted.size() == wire::LinesAhead::lines_max + 2);
-  BOOST_TEST(talk.expected.size() == wire::LinesAhead::lines_max + 4);
-  BOOST_TEST(talk.expected.front() == "after 0");
-  BOOST_TEST(talk.expected[talk.expected.size() - 3] ==
-             "after " + std::to_string(wire::LinesAhead::lines_max));
+  BOOST_TEST(talk.out == answers);
+  BOOST_TEST(talk.ran.size() == 3U);
 }
 
 BOOST_AUTO_TEST_CASE(a_request_may_be_split_at_every_byte) {

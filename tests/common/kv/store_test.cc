@@ -446,14 +446,17 @@ BOOST_AUTO_TEST_CASE(a_cleared_store_is_as_a_new_one) {
 BOOST_AUTO_TEST_CASE(to_expect_keys_changes_nothing_whatever_they_are) {
   Store store;
   const std::string longest(key_bytes_max, 'k');
-  const std::vector<ByteView> strange{"", "absent", longest, "absent"};
+  std::vector<HashedKey> strange{{""}, {"absent"}, {longest}, {"absent"}};
   store.expect(strange);
   std::vector<std::string> names;
   for (int i = 0; i < 5'000; ++i) {
     names.push_back("key" + std::to_string(i));
     store.put(names.back(), std::string(static_cast<std::size_t>(i % 600), 'v'));
   }
-  const std::vector<ByteView> keys{names.begin(), names.end()};
+  std::vector<HashedKey> keys;
+  for (const std::string& name : names) {
+    keys.push_back({name});
+  }
   const std::size_t memory = store.memory_bytes();
   store.expect(keys);
   store.expect(strange);
@@ -462,7 +465,11 @@ BOOST_AUTO_TEST_CASE(to_expect_keys_changes_nothing_whatever_they_are) {
   BOOST_TEST(store.size() == names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     BOOST_TEST((store.get(names[i]) == std::string(i % 600, 'v')));
+    BOOST_TEST((store.get(keys[i]) == store.get(names[i])));
   }
+  store.put(keys[7], "by its hash");
+  BOOST_TEST((store.get(names[7]) == "by its hash"));
+  BOOST_TEST(store.size() == names.size());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
