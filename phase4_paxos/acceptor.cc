@@ -1,6 +1,8 @@
 #include "phase4_paxos/acceptor.h"
 
 #include <algorithm>
+#include <chrono>
+#include <limits>
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
@@ -30,7 +32,7 @@ void Acceptor::on_prepare(Instant now, NodeId from, const Prepare& prepare, Post
   }
   if (prepare.ballot > promised_) {
     // 2.4: one distinguished proposer, for progress. Not answering is always safe.
-    if (follows_another(now, prepare.ballot)) {
+    if (follows_another(now, prepare.ballot) || granted_to_another(now, prepare.ballot)) {
       return refuse(prepare.ballot, post);
     }
     raise(prepare.ballot);
@@ -50,8 +52,32 @@ void Acceptor::on_prepare(Instant now, NodeId from, const Prepare& prepare, Post
 /// A leader that this acceptor hears is alive: to promise another would only depose it.
 bool Acceptor::follows_another(Instant now, const Ballot& ballot) const {
   return options_.leadership == Leadership::one && leader_heard_ && leader_ >= promised_ &&
-         leader_.node != ballot.node &&
-         now - leader_at_ < options_.election_min - options_.beat_every;
+         leader_.node != ballot.node && now - leader_at_ < options_.grant();
+}
+
+/// A ballot of the same node is no danger: whoever runs for another has stopped to read in the one
+/// that the grant was for.
+bool Acceptor::granted_to_another(Instant now, const Ballot& ballot) const {
+  return now < granted_until_ && granted_to_.node != ballot.node;
+}
+
+void Acceptor::start(Instant now) {
+  if (options_.reads == ReadsBy::lease) {
+    granted_to_ = {.round = std::numeric_limits<std::uint64_t>::max(), .node = 0, .boot = 0};
+    granted_until_ = now + options_.grant();
+  }
+}
+
+/// To the leader of that ballot; for how long. A greater one is a leader's whom a majority has
+/// promised its ballot: they waited until what they had granted to the one before was over. A lower
+/// one may be a message that was late, and what was granted since stays granted.
+Duration Acceptor::grant(Instant now, const Ballot& ballot) {
+  if (options_.reads != ReadsBy::lease || (now < granted_until_ && ballot < granted_to_)) {
+    return {};
+  }
+  granted_to_ = ballot;
+  granted_until_ = now + options_.grant();
+  return options_.grant();
 }
 
 /// P1a and P2c: what was accepted under lower numbers, so that the proposer proposes nothing else
@@ -189,8 +215,14 @@ void Acceptor::on_beat(Instant now, const Beat& beat, Post& post) {
   leader_at_ = now;
   leader_heard_ = true;
   if (beat.round > 0) {
+    const auto granted = std::chrono::floor<std::chrono::microseconds>(grant(now, beat.ballot));
     post.send(node_of(beat.ballot),
-              pack(Confirmed{beat.ballot, beat.round, incarnation_, applied_}), Leaves::at_once);
+              pack(Confirmed{.ballot = beat.ballot,
+                             .round = beat.round,
+                             .incarnation = incarnation_,
+                             .applied = applied_,
+                             .grant_us = static_cast<std::uint64_t>(granted.count())}),
+              Leaves::at_once);
   }
 }
 

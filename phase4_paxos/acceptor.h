@@ -38,6 +38,9 @@ class Acceptor {
   explicit Acceptor(const PaxosOptions& options, Lives lives = {})
       : options_(options), lives_(std::move(lives)) {}
 
+  /// A life begins. What the one before granted is forgotten: until that is certainly over, nobody
+  /// is promised anything (with ReadsBy::lease).
+  void start(Instant now);
   void on_prepare(Instant now, NodeId from, const Prepare& prepare, Post& post);
   /// `record` is the message: it is what gets written down.
   void on_accept(Instant now, const Accept& accept, const Value& value, ByteView record,
@@ -80,6 +83,8 @@ class Acceptor {
   };
 
   bool follows_another(Instant now, const Ballot& ballot) const;
+  bool granted_to_another(Instant now, const Ballot& ballot) const;
+  Duration grant(Instant now, const Ballot& ballot);
   void refuse(const Ballot& ballot, Post& post) const;
   void raise(const Ballot& ballot);
   Entry& entry(Slot slot);
@@ -101,6 +106,8 @@ class Acceptor {
   Ballot leader_;        // heard of last
   Instant leader_at_{};  // when
   bool leader_heard_ = false;
+  Ballot granted_to_;  // not by this life: greater than every ballot, and nobody's
+  Instant granted_until_{};
   Ballot news_of_;          // accepted under this ballot, and not told yet:
   std::vector<Slot> news_;  // in these slots
 };

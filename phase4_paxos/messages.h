@@ -204,13 +204,15 @@ struct Confirmed {
   Ballot ballot;
   std::uint64_t round = 0;
   std::uint64_t incarnation = 0;
-  Slot applied;  // by the learner beside this acceptor
+  Slot applied;                // by the learner beside this acceptor
+  std::uint64_t grant_us = 0;  // I promise nobody else anything for so long; 0: no word on that
 
   static void fields(auto& self, auto& visit) {
     Ballot::fields(self.ballot, visit);
     visit("beat", self.round);
     visit("incarnation", self.incarnation);
     visit("applied", self.applied.value);
+    visit("grant_us", self.grant_us);
   }
 };
 

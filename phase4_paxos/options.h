@@ -24,6 +24,12 @@ enum class Leadership : std::uint8_t {
   none,  // each for its own clients: proposers duel, and only their back-off lets one win
 };
 
+/// How a leader knows that nobody else had anything chosen, when a read is asked for.
+enum class ReadsBy : std::uint8_t {
+  majority,  // a majority confirms its ballot: a round for all reads that wait
+  lease,     // a majority has granted it a while in which they promise nobody else anything
+};
+
 struct PaxosOptions {
   std::uint64_t seed = 0;
   Level note_level = Level::info;
@@ -38,6 +44,13 @@ struct PaxosOptions {
   Duration election_min = std::chrono::milliseconds{250};
   Duration election_max = std::chrono::milliseconds{450};
   Duration beat_every = std::chrono::milliseconds{40};
+
+  /// A lease trusts the clocks: none may run more than a twentieth faster or slower than time does,
+  /// and none may jump. At all replicas the same; an acceptor that grants none is not counted.
+  ReadsBy reads = ReadsBy::majority;
+  /// An acceptor promises nobody else anything for so long after it heard its leader. Only with
+  /// leases it must: else it merely spares a leader that lives.
+  Duration grant() const { return election_min - beat_every; }
   /// A message without its answer is sent again after this.
   Duration resend_after = std::chrono::milliseconds{60};
   /// A slot that is chosen and not known here is asked for after this.
@@ -78,6 +91,11 @@ struct PaxosOptions {
   bool watch_durability = false;
 };
 
+/// What of a grant a leader uses, counted from when it asked: a clock of 95 % of time's pace gains
+/// so much on one of 105 %.
+inline Duration lease_of(Duration grant) {
+  return grant / 10 * 9;
+}
 /// Slots beyond what is applied: more are not taken in.
 inline constexpr std::uint64_t slots_ahead_max = 64 * 1024;
 /// A Promise, a Learned: about this long at most, or one value.

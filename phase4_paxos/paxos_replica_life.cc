@@ -151,6 +151,7 @@ void PaxosReplica::begin_life_of_proposer(Instant now, std::uint64_t life) {
 
 void PaxosReplica::put_in_office(std::unique_ptr<Acceptor> acceptor) {
   acceptor_ = std::move(acceptor);
+  acceptor_->start(now_);
   acceptor_->be(acquaintance_.incarnation());
   acceptor_->on_applied(applied_);
 }

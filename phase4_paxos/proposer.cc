@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <chrono>
+#include <utility>
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
@@ -164,6 +166,12 @@ void Proposer::resend(Instant now, Post& post) {
 void Proposer::beat(Instant now, Post& post) {
   Beat message = news();
   message.round = ++beat_round_;
+  if (options_.reads == ReadsBy::lease) {
+    while (!rounds_.empty() && now - rounds_.front().sent_at >= lease_of(options_.grant())) {
+      rounds_.pop_front();
+    }
+    rounds_.push_back({beat_round_, now});
+  }
   want_news_ = 0;
   beat_at_ = now + options_.beat_every;
   send_all(pack(message), post);
@@ -180,7 +188,13 @@ void Proposer::on_read_ask(NodeId from, const ReadAsk& ask) {
 /// more chosen since needed a greater ballot at a majority of those who decide the slot behind it:
 /// so they are asked, and it must be known who they are.
 void Proposer::begin_reads(Instant now, Post& post) {
-  if (asks_.empty() || reads_ || !may_read()) {
+  if (asks_.empty() || !may_read()) {
+    return;
+  }
+  if (holds_lease(now)) {
+    return answer_reads(std::exchange(asks_, {}), read_slot(), post);
+  }
+  if (reads_) {
     return;
   }
   reads_ = Reads{.round = beat_round_ + 1, .slot = read_slot()};
@@ -197,13 +211,14 @@ void Proposer::on_confirmed(Instant now, NodeId from, const Confirmed& confirmed
   const auto seat = static_cast<std::size_t>(std::countr_zero(who));
   confirmed_at_[seat] = now;
   applied_by_[seat] = confirmed.applied;
+  take_grant(seat, confirmed);
   if (from == self_) {
     own_round_ = std::max(own_round_, confirmed.round);
     own_seat_ = who;
   }
   if (reads_ && confirmed.round >= reads_->round) {
     reads_->confirmed |= who;
-    answer_reads(post);
+    answer_confirmed_reads(post);
   }
   if (challenge_round_ != 0 && confirmed.round >= challenge_round_) {
     challenge_confirmed_ |= who;
@@ -213,15 +228,40 @@ void Proposer::on_confirmed(Instant now, NodeId from, const Confirmed& confirmed
   }
 }
 
-void Proposer::answer_reads(Post& post) {
-  if (!quorums_.decide(reads_->slot + 1, reads_->confirmed)) {
+void Proposer::answer_confirmed_reads(Post& post) {
+  if (quorums_.decide(reads_->slot + 1, reads_->confirmed)) {
+    answer_reads(reads_->asks, reads_->slot, post);
+    reads_.reset();
+  }
+}
+
+void Proposer::answer_reads(const std::vector<Asked>& asks, Slot slot, Post& post) {
+  for (const Asked& asked : asks) {
+    post.send(asked.from, pack(ReadAt{asked.ask.boot, asked.ask.number, slot}), Leaves::at_once);
+  }
+}
+
+/// Counted from when the acceptor was asked: it began to count later.
+void Proposer::take_grant(std::size_t seat, const Confirmed& confirmed) {
+  const auto round = std::ranges::find(rounds_, confirmed.round, &Round::number);
+  if (round == rounds_.end()) {
     return;
   }
-  for (const Asked& asked : reads_->asks) {
-    post.send(asked.from, pack(ReadAt{asked.ask.boot, asked.ask.number, reads_->slot}),
-              Leaves::at_once);
+  using std::chrono::microseconds;
+  const auto own =
+      static_cast<std::uint64_t>(std::chrono::floor<microseconds>(options_.grant()).count());
+  const microseconds granted{std::min(confirmed.grant_us, own)};
+  granted_until_[seat] = std::max(granted_until_[seat], round->sent_at + lease_of(granted));
+}
+
+/// Whether nobody can have had anything chosen behind what a read must show: for that it needed the
+/// promise of one of those who granted, of a majority of those who decide there.
+bool Proposer::holds_lease(Instant now) const {
+  Seats granted = 0;
+  for (std::size_t i = 0; i < granted_until_.size(); ++i) {
+    granted |= now < granted_until_[i] ? Seats{1} << i : 0;
   }
-  reads_.reset();
+  return granted != 0 && quorums_.decide(read_slot() + 1, granted);
 }
 
 /// Gives up what has become pointless: leading without a majority, or without a log to lead.
@@ -364,7 +404,7 @@ Instant Proposer::wake_at() const {
       return reconfigured() ? now_ : std::min(prepare_until_, resend_at_);
     case Stage::leading: {
       const bool adopts = next_slot() <= adopted_end_ && next_slot() <= window_end_;
-      const bool reads = !asks_.empty() && !reads_ && may_read();
+      const bool reads = !asks_.empty() && may_read() && (!reads_ || holds_lease(now_));
       return want_news_ != 0 || reads || adopts || fills() || reconfigured()
                  ? now_
                  : std::min(propose_at(), beat_at_);

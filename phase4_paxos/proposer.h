@@ -99,6 +99,10 @@ class Proposer {
     std::uint64_t commands = 0;
     NodeId from;
   };
+  struct Round {
+    std::uint64_t number = 0;
+    Instant sent_at;
+  };
   struct Asked {
     NodeId from;
     ReadAsk ask;
@@ -146,7 +150,10 @@ class Proposer {
   void tell_news(Post& post);
   Beat news() const;
   void begin_reads(Instant now, Post& post);
-  void answer_reads(Post& post);
+  void answer_confirmed_reads(Post& post);
+  void answer_reads(const std::vector<Asked>& asks, Slot slot, Post& post);
+  void take_grant(std::size_t seat, const Confirmed& confirmed);
+  bool holds_lease(Instant now) const;
   void keep_leading(Instant now, Post& post);
   bool steps_down(Instant now, Post& post);
 
@@ -215,8 +222,10 @@ class Proposer {
   std::vector<Asked> asks_;
   std::optional<Reads> reads_;
   std::uint64_t beat_round_ = 0;
-  std::uint64_t own_round_ = 0;  // that the acceptor beside it confirmed, in any ballot
-  Seats own_seat_ = 0;           // as which it did
+  std::deque<Round> rounds_;            // with leases: those that may still bring one
+  std::vector<Instant> granted_until_;  // by each seat
+  std::uint64_t own_round_ = 0;         // that the acceptor beside it confirmed, in any ballot
+  Seats own_seat_ = 0;                  // as which it did
   Instant beat_at_{};
   Seats want_news_ = 0;
   std::vector<Instant> confirmed_at_;  // by each seat, or accepted

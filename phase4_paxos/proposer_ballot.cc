@@ -28,6 +28,8 @@ void Proposer::prepare(Instant now, Post& post) {
   ask_from_.assign(quorums_.seats().size(), from_);
   confirmed_at_.assign(quorums_.seats().size(), Instant{});
   applied_by_.assign(quorums_.seats().size(), Slot{});
+  granted_until_.assign(quorums_.seats().size(), Instant{});
+  rounds_.clear();
   own_asked_ = false;
   own_seat_ = 0;
   floor_ = {};

@@ -27,6 +27,7 @@ struct Settings {
   paxos::PaxosOptions paxos;
   std::string memory = "durable";
   std::string leader = "one";
+  std::string reads = "majority";
   bool colocate = false;
 };
 
@@ -39,6 +40,11 @@ void add_flags(host::Flags& flags, Settings& settings) {
                    "with --record");
   flags.add_choice("--leader", settings.leader, {"one", "none"},
                    "none: each replica proposes for its own clients, and proposers duel");
+  flags.add_choice(
+      "--reads", settings.reads, {"majority", "lease"},
+      "lease: the leader answers reads without asking a majority, for as long as they "
+      "have promised to follow nobody else. TRUSTS THE CLOCKS: none may be off by more "
+      "than 5 % of what passes, or jump. At all replicas the same");
   flags.add("--back-off", settings.paxos.back_off,
             "with --leader none: how long a proposer that lost waits before its next ballot, at "
             "first; 0 shows the live-lock");
@@ -56,6 +62,12 @@ void add_flags(host::Flags& flags, Settings& settings) {
                                                            : paxos::AcceptorMemory::diskless;
     settings.paxos.leadership =
         settings.leader == "one" ? paxos::Leadership::one : paxos::Leadership::none;
+    settings.paxos.reads =
+        settings.reads == "lease" ? paxos::ReadsBy::lease : paxos::ReadsBy::majority;
+    if (settings.paxos.reads == paxos::ReadsBy::lease &&
+        settings.paxos.leadership == paxos::Leadership::none) {
+      return "--reads lease is for a leader: it cannot be had with --leader none";
+    }
     if (settings.paxos.election_max < settings.paxos.election_min ||
         settings.paxos.election_min <= 2 * settings.paxos.beat_every) {
       return "--election-min must be more than two --beat and not above --election-max";

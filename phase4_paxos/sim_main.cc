@@ -183,6 +183,9 @@ int main(int argc, char** argv) {
   std::string leader = "one";
   flags.add_choice("--leader", leader, {"one", "none"},
                    "none: each replica proposes for its own clients");
+  std::string reads = "majority";
+  flags.add_choice("--reads", reads, {"majority", "lease"},
+                   "lease: without asking a majority, while clocks are off by 5 % at most");
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
@@ -195,6 +198,10 @@ int main(int argc, char** argv) {
   if (leader == "none") {
     paxos.leadership = paxos::Leadership::none;
     options.program += " --leader none";
+  }
+  if (reads == "lease") {
+    paxos.reads = paxos::ReadsBy::lease;
+    options.program += " --reads lease";
   }
   if (operated) {
     options.program += " --operated";
@@ -212,11 +219,13 @@ int main(int argc, char** argv) {
   paxos.log_slots_max = 64;
   paxos.window_slots = operated ? 16 : paxos.window_slots;
   paxos.note_level = options.log.empty() ? Level::error : Level::debug;
-  const sim::ProtocolTraits traits{.name = "paxos",
-                                   .context = "phase=4",
-                                   .cluster_sizes = {3, 3, 5, 5, 4},
-                                   .roles = {"proposer", "acceptor", "learner", "all"},
-                                   .survives_wiped_disk = true};
+  const sim::ProtocolTraits traits{
+      .name = "paxos",
+      .context = "phase=4",
+      .cluster_sizes = {3, 3, 5, 5, 4},
+      .roles = {"proposer", "acceptor", "learner", "all"},
+      .survives_wiped_disk = true,
+      .clock_off_max = paxos.reads == paxos::ReadsBy::lease ? sim::percent(5) : sim::Share{}};
   return sim::run_simulations(
       traits, [&] { return std::make_unique<PaxosProtocol>(paxos, apart, operated); }, options);
 }

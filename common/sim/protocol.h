@@ -42,7 +42,8 @@ struct ProtocolTraits {
   std::vector<std::uint32_t> cluster_sizes;
   std::vector<std::string_view> roles;  // that can be killed
   bool survives_wiped_disk = false;     // of one node, which then may stay away for good
-  bool tells_the_certain = false;       // that nothing was done, if so, before clients give up
+  Share clock_off_max{};  // not 0: no clock is faster or slower than by this, and none jumps
+  bool tells_the_certain = false;  // that nothing was done, if so, before clients give up
 };
 
 }  // namespace kv::sim

@@ -241,7 +241,10 @@ void Swarm::draw_relapses() {
 
 void Swarm::draw_clock(Fault& fault) {
   fault.who = any_node();
-  if (random_.chance(0.5)) {
+  if (const std::uint64_t off = protocol_.clock_off_max.ppm; off != 0) {
+    const std::uint64_t whole = percent(100).ppm;
+    fault.rate = {number(whole - off, whole + off)};
+  } else if (random_.chance(0.5)) {
     fault.rate = {number(percent(50).ppm, percent(200).ppm)};
   } else {
     fault.jump = random_.between(milliseconds{1}, milliseconds{2000});

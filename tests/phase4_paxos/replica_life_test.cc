@@ -11,7 +11,9 @@ namespace {
 
 /// A cluster of one, driven by hand: all that it writes is durable when its step ends.
 struct World {
-  explicit World(const std::vector<Bytes>& before = {}) : records(before) {
+  explicit World(const std::vector<Bytes>& before = {}, ReadsBy reads = ReadsBy::majority)
+      : replica{one, {one}, {.seed = 5, .note_level = Level::error, .reads = reads}},
+        records(before) {
     for (const Bytes& record : before) {
       replica.recover(record);
     }
@@ -52,10 +54,17 @@ struct World {
     replica.start_role(role, now, out);
     ship();
   }
+  bool promises_to(NodeId node) {
+    replica.receive(now, node, pack(Prepare{ballot(99, node.value), {1}}), out);
+    const bool promised = std::ranges::any_of(
+        out.sends, [](const Send& send) { return kind_of(send.message) == Kind::promise; });
+    out.clear();
+    return promised;
+  }
   std::uint64_t ballots_boot() const { return replica.proposer()->ballot().boot; }
 
   Instant now = at(0);
-  PaxosReplica replica{one, {one}, {.seed = 5, .note_level = Level::error}};
+  PaxosReplica replica;
   std::vector<Bytes> records;
   std::vector<Answer> answers;
   Effects out;
@@ -76,6 +85,18 @@ BOOST_AUTO_TEST_CASE(each_life_has_ballots_of_its_own) {
   second.bear("proposer");
   second.pass(long_enough);
   BOOST_TEST(second.ballots_boot() > first.ballots_boot() + 1);
+}
+
+BOOST_AUTO_TEST_CASE(an_acceptor_that_returns_promises_nothing_while_an_earlier_grant_may_last) {
+  World world{{}, ReadsBy::lease};
+  world.pass(long_enough);
+  world.kill("proposer");
+  world.pass(long_enough);
+  world.kill("acceptor");
+  world.bear("acceptor");
+  BOOST_TEST(!world.promises_to(two));
+  world.pass(PaxosOptions{}.grant());
+  BOOST_TEST(world.promises_to(two));
 }
 
 BOOST_AUTO_TEST_CASE(a_new_life_applies_what_the_last_one_had_chosen) {
