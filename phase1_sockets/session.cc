@@ -72,19 +72,18 @@ Session::Served Session::serve_plain(Store& store, const Shortcut& shortcut, Scr
                                      Bytes& out) {
   using Kind = wire::LineAhead::Kind;
   wire::LinesAhead& ahead = scratch.ahead;
-  const std::size_t last =
-      ahead.next + std::min(ahead.count - ahead.next - 1, shortcut.requests_more);
+  std::size_t next = ahead.next;
+  const std::size_t last = next + std::min(ahead.count - next - 1, shortcut.requests_more);
   wire::LineAnswers answers{out};
   Served served;
   std::size_t bytes = 0;
   do {
-    const wire::LineAhead& line = ahead.front();
-    const HashedKey& key = scratch.keys[ahead.next];
+    const wire::LineAhead& line = ahead.lines[next];
     if (line.kind == Kind::put) {
-      store.put(key, line.value);
+      store.put(scratch.keys[next], line.value);
       answers.add_ok();
       ++served.puts;
-    } else if (const std::optional<ByteView> value = store.get(key)) {
+    } else if (const std::optional<ByteView> value = store.get(scratch.keys[next])) {
       answers.add_value(*value);
       ++served.gets;
     } else {
@@ -92,9 +91,10 @@ Session::Served Session::serve_plain(Store& store, const Shortcut& shortcut, Scr
       ++served.gets;
     }
     bytes += line.bytes;
-    ++ahead.next;
-  } while (ahead.next <= last && ahead.front().kind != Kind::other &&
+    ++next;
+  } while (next <= last && ahead.lines[next].kind != Kind::other &&
            answers.bytes() < shortcut.answer_bytes);
+  ahead.next = next;
   next_number_ += served.gets + served.puts;
   unread_.remove_prefix(bytes);
   scanned_ = 0;

@@ -49,19 +49,40 @@ std::size_t stored_bytes(std::size_t value_bytes) {
   return value_bytes <= inline_value_bytes_max ? 3 + value_bytes : 1 + sizeof(void*);
 }
 
-std::uint64_t eight_at(const char* bytes) {
-  std::uint64_t eight = 0;
-  std::memcpy(&eight, bytes, sizeof eight);
-  return eight;
+template <typename Word>
+bool equal_words(const char* one, const char* other) {
+  Word words[2];
+  std::memcpy(&words[0], one, sizeof(Word));
+  std::memcpy(&words[1], other, sizeof(Word));
+  return words[0] == words[1];
 }
 
-/// As memcmp() == 0; of most keys, which are 8 to 16 bytes long, without a call.
+bool equal_sixteen(const char* one, const char* other) {
+  return bits_of(sixteen_at<Sixteen>(one) == sixteen_at<Sixteen>(other)) == 0xffff;
+}
+
+/// As memcmp() == 0, without a call: keys are short. The last step overlaps the one before.
 bool equal_bytes(const char* one, const char* other, std::size_t bytes) {
-  if (bytes < 8 || bytes > 16) [[unlikely]] {
-    return std::memcmp(one, other, bytes) == 0;
+  if (bytes >= 16) {
+    for (std::size_t at = 0; at + 16 < bytes; at += 16) {
+      if (!equal_sixteen(one + at, other + at)) {
+        return false;
+      }
+    }
+    return equal_sixteen(one + bytes - 16, other + bytes - 16);
   }
-  return ((eight_at(one) ^ eight_at(other)) |
-          (eight_at(one + bytes - 8) ^ eight_at(other + bytes - 8))) == 0;
+  if (bytes >= 8) {
+    return equal_words<std::uint64_t>(one, other) &&
+           equal_words<std::uint64_t>(one + bytes - 8, other + bytes - 8);
+  }
+  if (bytes >= 4) {
+    return equal_words<std::uint32_t>(one, other) &&
+           equal_words<std::uint32_t>(one + bytes - 4, other + bytes - 4);
+  }
+  while (bytes > 0 && one[bytes - 1] == other[bytes - 1]) {
+    --bytes;
+  }
+  return bytes == 0;
 }
 
 void copy_bytes(char* to, ByteView from) {
@@ -88,28 +109,37 @@ struct Segment::Outside {
 
 struct Segment::Entry {
   char* begin;
-  ByteView key;
-  char* code;  // behind the key
-  ByteView value;
-  Outside* outside = nullptr;
 
-  explicit Entry(char* at)
-      : begin{at}, key{at + 1, static_cast<std::uint8_t>(*at)}, code{at + 1 + key.size()} {
-    const auto number = static_cast<std::uint8_t>(*code);
-    if (number <= short_value_max) [[likely]] {
-      value = {code + 1, number};
-    } else if (number == length_follows) {
-      std::uint16_t length = 0;
-      std::memcpy(&length, code + 1, sizeof length);
-      value = {code + 3, length};
-    } else {
-      std::memcpy(&outside, code + 1, sizeof(void*));
-      value = {outside->begin(), outside->bytes};
+  ByteView key() const { return {begin + 1, static_cast<std::uint8_t>(*begin)}; }
+  char* code() const { return begin + 1 + key().size(); }  // behind the key
+  Outside* outside() const {
+    if (static_cast<std::uint8_t>(*code()) != stands_outside) {
+      return nullptr;
     }
+    Outside* outside = nullptr;
+    std::memcpy(&outside, code() + 1, sizeof(void*));
+    return outside;
   }
-  std::size_t value_stored_bytes() const { return stored_bytes(value.size()); }
-  std::size_t bytes() const { return 1 + key.size() + value_stored_bytes(); }
+  ByteView value() const {
+    const char* const at = code();
+    const auto number = static_cast<std::uint8_t>(*at);
+    return number <= short_value_max ? ByteView{at + 1, number} : long_value();
+  }
+  std::size_t value_stored_bytes() const { return stored_bytes(value().size()); }
+  std::size_t bytes() const { return 1 + key().size() + value_stored_bytes(); }
+
+ private:
+  ByteView long_value() const;
 };
+
+ByteView Segment::Entry::long_value() const {
+  if (Outside* const far = outside(); far != nullptr) {
+    return {far->begin(), far->bytes};
+  }
+  std::uint16_t length = 0;
+  std::memcpy(&length, code() + 1, sizeof length);
+  return {code() + 3, length};
+}
 
 bool Segment::Group::has_empty() const {
   return lanes_with(tags, empty_tag) != 0;
@@ -143,17 +173,28 @@ void Segment::fetch_entry(Tag tag) const {
   }
 }
 
+/// Nearly always it is in its home group, the first there with its tag.
 Segment::Slot Segment::find(Tag tag, ByteView key) const {
   if (items_ == 0) {
     return nowhere;
   }
+  const std::uint32_t home = home_of(tag);
+  const Group& group = groups_[home];
+  if (const unsigned hits = lanes_with(group.tags, tag); hits != 0) [[likely]] {
+    const std::size_t lane = first_lane(hits);
+    if (is_of(group.places[lane], key)) [[likely]] {
+      return static_cast<Slot>(home * group_slots + lane);
+    }
+  }
+  return find_further(tag, key);
+}
+
+[[gnu::noinline]] Segment::Slot Segment::find_further(Tag tag, ByteView key) const {
   for (std::uint32_t number = home_of(tag);;) {
     const Group& group = groups_[number];
     for (unsigned hits = lanes_with(group.tags, tag); hits != 0; hits = without_first_lane(hits)) {
       const std::size_t lane = first_lane(hits);
-      const char* entry = at(group.places[lane]);
-      if (static_cast<std::uint8_t>(*entry) == key.size() &&
-          equal_bytes(entry + 1, key.data(), key.size())) {
+      if (is_of(group.places[lane], key)) {
         return static_cast<Slot>(number * group_slots + lane);
       }
     }
@@ -164,12 +205,19 @@ Segment::Slot Segment::find(Tag tag, ByteView key) const {
   }
 }
 
+/// Whether the entry at that place has this key.
+bool Segment::is_of(std::uint32_t place, ByteView key) const {
+  const char* const entry = at(place);
+  return static_cast<std::uint8_t>(*entry) == key.size() &&
+         equal_bytes(entry + 1, key.data(), key.size());
+}
+
 ByteView Segment::key_at(Slot slot) const {
-  return entry_at(slot).key;
+  return entry_at(slot).key();
 }
 
 ByteView Segment::value_at(Slot slot) const {
-  return entry_at(slot).value;
+  return entry_at(slot).value();
 }
 
 void Segment::insert(Tag tag, ByteView key, ByteView value) {
@@ -185,31 +233,39 @@ void Segment::insert(Tag tag, ByteView key, ByteView value) {
   occupy(tag, place);
 }
 
+/// Most values are as long as the one before.
 void Segment::overwrite(Slot slot, ByteView value) {
-  const Entry entry = entry_at(slot);
-  if (value.size() == entry.value.size() && value.size() <= short_value_max) [[likely]] {
-    return copy_bytes(entry.code + 1, value);  // most values are as long as the one before
+  char* const code = entry_at(slot).code();
+  if (value.size() <= short_value_max && static_cast<std::uint8_t>(*code) == value.size())
+      [[likely]] {
+    return copy_bytes(code + 1, value);
   }
+  overwrite_otherwise(slot, value);
+}
+
+[[gnu::noinline]] void Segment::overwrite_otherwise(Slot slot, ByteView value) {
   check(value.size() <= value_bytes_max);
+  const Entry entry = entry_at(slot);
+  Outside* const outside = entry.outside();
+  const std::size_t head = 1 + entry.key().size();
   const std::size_t now = entry.value_stored_bytes();
   const std::size_t then = stored_bytes(value.size());
-  if (entry.outside != nullptr && entry.outside->sharers == 1 &&
-      entry.value.size() == value.size()) {
-    std::memmove(entry.outside->begin(), value.data(), value.size());
+  if (outside != nullptr && outside->sharers == 1 && outside->bytes == value.size()) {
+    std::memmove(outside->begin(), value.data(), value.size());
     return;
   }
   if (then <= now) {  // what is left over counts as dead
-    if (entry.outside != nullptr) {
+    if (outside != nullptr) {
       drop_entry(entry);
-      live_bytes_ += entry.key.size() + 1 + now;
+      live_bytes_ += head + now;
     }
-    write_value(entry.code, value);
+    write_value(entry.code(), value);
     live_bytes_ -= now - then;
   } else {
     Group& group = groups_[slot / group_slots];
-    const std::uint32_t place = append(1 + entry.key.size() + then);
-    std::memcpy(at(place), entry.begin, 1 + entry.key.size());
-    write_value(at(place) + 1 + entry.key.size(), value);
+    const std::uint32_t place = append(head + then);
+    std::memcpy(at(place), entry.begin, head);
+    write_value(at(place) + head, value);
     drop_entry(entry);
     group.places[slot % group_slots] = place;
   }
@@ -246,8 +302,8 @@ void Segment::copy_entry(Slot slot, Segment& other) const {
   other.reserve(1);
   const std::uint32_t place = other.append(entry.bytes());
   std::memcpy(other.at(place), entry.begin, entry.bytes());
-  if (entry.outside != nullptr) {
-    ++entry.outside->sharers;
+  if (Outside* const outside = entry.outside(); outside != nullptr) {
+    ++outside->sharers;
     ++other.values_outside_;
   }
   other.occupy(groups_[slot / group_slots].tags[slot % group_slots], place);
@@ -349,13 +405,14 @@ void Segment::lay_out(std::size_t groups) {
 /// The entry's bytes are dead, and a value outside has one sharer less.
 void Segment::drop_entry(const Entry& entry) {
   live_bytes_ -= entry.bytes();
-  if (entry.outside == nullptr) {
+  Outside* const outside = entry.outside();
+  if (outside == nullptr) {
     return;
   }
   --values_outside_;
-  if (--entry.outside->sharers == 0) {
-    count_memory(-static_cast<std::ptrdiff_t>(entry.outside->memory_bytes()));
-    ::operator delete(entry.outside);
+  if (--outside->sharers == 0) {
+    count_memory(-static_cast<std::ptrdiff_t>(outside->memory_bytes()));
+    ::operator delete(outside);
   }
 }
 

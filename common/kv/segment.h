@@ -90,6 +90,9 @@ class Segment {
   struct Entry;    // an entry's parts, found by reading it
 
   std::uint32_t home_of(Tag tag) const;
+  bool is_of(std::uint32_t place, ByteView key) const;
+  Slot find_further(Tag tag, ByteView key) const;
+  void overwrite_otherwise(Slot slot, ByteView value);
   Entry entry_at(Slot slot) const;
   void occupy(Tag tag, std::uint32_t place);
   std::uint32_t append(std::size_t bytes);

@@ -1,5 +1,6 @@
 #include "common/wire/line_ahead.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "common/wire/line_scan.h"
@@ -17,48 +18,50 @@ constexpr std::uint32_t get_word = four_bytes("GET ");
 constexpr std::uint32_t put_word = four_bytes("PUT ");
 
 /// The bytes of the line end at `at`; 0 if there is none.
-std::size_t line_end_bytes(ByteView lines, std::size_t at) {
+std::uint32_t line_end_bytes(ByteView lines, std::size_t at) {
   if (at < lines.size() && lines[at] == '\n') [[likely]] {
     return 1;
   }
-  return lines.substr(std::min(at, lines.size()), 2) == "\r\n" ? 2 : 0;
+  return at + 1 < lines.size() && lines[at] == '\r' && lines[at + 1] == '\n' ? 2 : 0;
 }
 
-/// The plain line that `lines` begins with, if it begins with one.
-LineAhead plain_line(ByteView lines) {
+/// Whether `lines` begins with a plain line; then it is `line`.
+bool read_plain(ByteView lines, LineAhead& line) {
   std::uint32_t verb = 0;
   static_assert(sizeof verb == verb_bytes);
   if (lines.size() <= verb_bytes) {
-    return {};
+    return false;
   }
   std::memcpy(&verb, lines.data(), sizeof verb);
-  // Without a branch between the two: which comes is a coin toss.
-  const auto get = static_cast<unsigned>(verb == get_word);
-  const auto put = static_cast<unsigned>(verb == put_word);
-  if ((get | put) == 0) [[unlikely]] {
-    return {};
+  const bool put = verb == put_word;
+  if (verb != (put ? put_word : get_word)) [[unlikely]] {
+    return false;
   }
-  const std::size_t length = key_length(lines.substr(verb_bytes, key_bytes_max + 1));
-  if (length == 0 || length > key_bytes_max) [[unlikely]] {
-    return {};
+  const char* const key = lines.data() + verb_bytes;
+  const std::size_t key_bytes =
+      key_length({key, std::min(lines.size() - verb_bytes, key_bytes_max + 1)});
+  if (key_bytes == 0 || key_bytes > key_bytes_max) [[unlikely]] {
+    return false;
   }
-  const std::size_t key_end = verb_bytes + length;
+  const std::size_t key_end = verb_bytes + key_bytes;
+  std::size_t value_begin = key_end;
   std::size_t end = key_end;
-  if (put != 0) {
+  if (put) {
     if (key_end == lines.size() || lines[key_end] != ' ') [[unlikely]] {
-      return {};
+      return false;
     }
-    end = first_that(is_cr_or_lf, lines, key_end + 1);
+    value_begin = key_end + 1;
+    end = first_that(is_cr_or_lf, lines, value_begin);
   }
-  const std::size_t end_bytes = line_end_bytes(lines, end);
-  const std::size_t value_bytes = put != 0 ? end - key_end - 1 : 0;
-  if (end_bytes == 0 || value_bytes > value_bytes_max) [[unlikely]] {
-    return {};
+  const std::uint32_t end_bytes = line_end_bytes(lines, end);
+  if (end_bytes == 0 || end - value_begin > value_bytes_max) [[unlikely]] {
+    return false;
   }
-  return {.kind = put != 0 ? LineAhead::Kind::put : LineAhead::Kind::get,
-          .bytes = static_cast<std::uint32_t>(end + end_bytes),
-          .key = lines.substr(verb_bytes, length),
-          .value = lines.substr(end - value_bytes, value_bytes)};
+  line.kind = put ? LineAhead::Kind::put : LineAhead::Kind::get;
+  line.bytes = static_cast<std::uint32_t>(end) + end_bytes;
+  line.key = {key, key_bytes};
+  line.value = {lines.data() + value_begin, end - value_begin};
+  return true;
 }
 
 }  // namespace
@@ -68,13 +71,12 @@ void look_ahead(ByteView lines, std::size_t clean, LinesAhead& ahead) {
   ahead.count = 0;
   while (ahead.count < LinesAhead::lines_max && !lines.empty()) {
     LineAhead& line = ahead.lines[ahead.count];
-    line = clean == 0 ? plain_line(lines) : LineAhead{};
-    if (line.kind == LineAhead::Kind::other) {
+    if (clean != 0 || !read_plain(lines, line)) {
       const std::size_t end = lines.find('\n', clean);
       if (end == ByteView::npos) {
         return;
       }
-      line.bytes = static_cast<std::uint32_t>(end + 1);
+      line = {.kind = LineAhead::Kind::other, .bytes = static_cast<std::uint32_t>(end + 1)};
     }
     ++ahead.count;
     lines.remove_prefix(line.bytes);

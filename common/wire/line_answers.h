@@ -72,20 +72,20 @@ class LineAnswers {
   }
   /// Up to sixteen bytes behind the value are written to as well.
   static bool copied_with_line_end(char* to, ByteView value) {
-    decltype(is_cr_or_lf(Sixteen{})) found{};
+    unsigned found = 0;
     std::size_t at = 0;
     for (; at + sizeof(Sixteen) <= value.size(); at += sizeof(Sixteen)) {
       const Sixteen bytes = sixteen_at<Sixteen>(value.data() + at);
-      found |= is_cr_or_lf(bytes);
+      found |= bits_of(is_cr_or_lf(bytes));
       std::memcpy(to + at, &bytes, sizeof bytes);
     }
     if (at < value.size()) {
       Sixteen rest{};
       std::memcpy(&rest, value.data() + at, value.size() - at);
-      found |= is_cr_or_lf(rest);
+      found |= bits_of(is_cr_or_lf(rest));
       std::memcpy(to + at, &rest, sizeof rest);
     }
-    return bits_of(found) != 0;
+    return found != 0;
   }
 
   Bytes& out_;
