@@ -61,7 +61,7 @@ PROGRAMS := phase1_server:phase1_sockets/server_main.cc \
             bench_asio_echo:tools/bench_asio_echo_main.cc \
             bench_store:tools/bench_store_main.cc \
             bench_journal:tools/bench_journal_main.cc \
-            bench_etcd:tools/bench_etcd_main.cc \
+            bench_peer:tools/bench_peer_main.cc \
             bench_floor:tools/bench_floor_main.cc \
             bench_first_write:tools/bench_first_write_main.cc \
             bench_replica_host:tools/bench_replica_host_main.cc \
@@ -270,7 +270,7 @@ e2e_test: programs ## the scripts of tests/e2e/ alone
 	@tests/run e2e
 
 LINTED := $(SOURCES) $(FUZZ_SOURCES)
-SCRIPTS := .ci/run tests/run $(wildcard tests/e2e/*.sh tests/fuzz/run tests/seeds tools/*.sh deploy/*.sh)
+SCRIPTS := .ci/run tests/run tests/mutants/run $(wildcard tests/e2e/*.sh tests/fuzz/run tests/seeds tools/*.sh deploy/*.sh)
 lint: compile_commands.json ## clang-tidy over every source and shellcheck over every script
 	@tools/setup.sh lint
 	@printf '%s\n' $(LINTED) | xargs -P $$(nproc) -n 1 clang-tidy -p . --quiet

@@ -1,5 +1,5 @@
 # The groups `replicas` and `failover` of tools/bench.sh, which sources this: five replicas of each
-# of our phases beside five members of etcd, and phase 2 as the yardstick without replication.
+# of our phases beside five members of etcd and of ZooKeeper, and phase 2 as the yardstick without replication.
 #
 # Every system gets both cores, and shares them with the load, which is the same for all: so many
 # closed-loop clients, spread over all replicas, 1,000 keys of 16 bytes, values of 64; a lone client
@@ -13,6 +13,7 @@ memory_writes=50000
 failovers=5
 # NuRaft in memory with 64 clients, on the machine the bar was set on; no package to run here.
 nuraft_ops=61000
+zookeeper_jar=/usr/share/java/zookeeper.jar
 
 # --- clusters ------------------------------------------------------------------------------------
 
@@ -20,7 +21,7 @@ cluster_pids=()
 cluster_ports=()   # of the clients' protocol
 cluster_http=()    # of /status and /metrics
 cluster_first=0    # which of them a lone client asks: who leads, once that is known
-cluster_dialect=   # line or etcd
+cluster_dialect=   # line, etcd or zookeeper
 
 # start_unpinned FILE COMMAND…: in the background, its output in FILE
 start_unpinned() {
@@ -99,7 +100,44 @@ etcd_on() {
   done
 }
 
-# start_cluster SYSTEM: p2, p3, p4, p5, etcd, or p3n, p4n, p5n that never sync; it can write then.
+# A durable ensemble, each member with as large a heap as the work takes.
+zookeeper_on() {
+  local base=$1 dir=$2 i peer
+  cluster_dialect=zookeeper
+  for ((i = 1; i <= replica_count; i++)); do
+    mkdir -p "$dir/$i"
+    echo "$i" >"$dir/$i/myid"
+    {
+      printf '%s\n' tickTime=500 initLimit=20 syncLimit=10 admin.enableServer=false \
+        maxClientCnxns=0 4lw.commands.whitelist=srvr clientPortAddress=127.0.0.1 \
+        "dataDir=$dir/$i" "clientPort=$((base + i))"
+      for ((peer = 1; peer <= replica_count; peer++)); do
+        echo "server.$peer=127.0.0.1:$((base + 200 + peer)):$((base + 500 + peer))"
+      done
+    } >"$dir/$i.cfg"
+    start_unpinned "$dir/$i.out" java -Xmx512m -cp "$zookeeper_jar" \
+      org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/$i.cfg"
+    cluster_ports+=($((base + i)))
+    cluster_http+=($((base + i)))
+  done
+}
+
+# Whether the cluster does a write within some seconds.
+cluster_writes() {
+  local tries
+  if [ "$cluster_dialect" != zookeeper ]; then
+    "$bin/bench_first_write" "$(targets)" --dialect "$cluster_dialect" --patience 1s >/dev/null
+    return
+  fi
+  for ((tries = 0; tries < 100; tries++)); do
+    if cluster_load 1 0 --no-fill --seconds 1 --ops 1 >/dev/null 2>&1; then return; fi
+    all_run || return
+    sleep 0.2
+  done
+  return 1
+}
+
+# start_cluster SYSTEM: p2, p3, p4, p5, etcd, zookeeper, or p3n, p4n, p5n that never sync; it can write then.
 start_cluster() {
   local system=$1 tries base dir
   for ((tries = 0; tries < 3; tries++)); do
@@ -108,12 +146,11 @@ start_cluster() {
     dir=$work/$system
     mkdir -p "$dir"
     case "$system" in
-      etcd) etcd_on "$base" "$dir" ;;
+      etcd | zookeeper) "${system}_on" "$base" "$dir" ;;
       p?n) ours_on "${system:1:1}" "$base" "$dir" --sync never ;;
       *) ours_on "${system:1:1}" "$base" "$dir" ;;
     esac
-    if "$bin/bench_first_write" "$(targets)" --dialect "$cluster_dialect" --patience 1s \
-        >/dev/null && all_run; then
+    if cluster_writes && all_run; then
       return
     fi
   done
@@ -122,7 +159,7 @@ start_cluster() {
 
 stop_cluster() {
   stop_servers
-  [ "${#cluster_pids[@]}" = 0 ] || rm -rf "${work:?}"/p? "${work:?}"/p?n "${work:?}/etcd"
+  [ "${#cluster_pids[@]}" = 0 ] || rm -rf "${work:?}"/p? "${work:?}"/p?n "${work:?}/etcd" "${work:?}/zookeeper"
   cluster_pids=()
   cluster_ports=()
   cluster_http=()
@@ -153,11 +190,20 @@ http_get() {
   ) 2>/dev/null || true
 }
 
+# ask_zookeeper PORT WORD: what one of its four-letter words says
+ask_zookeeper() {
+  (
+    exec 3<>"/dev/tcp/127.0.0.1/$1"
+    printf '%s' "$2" >&3
+    cat <&3
+  ) 2>/dev/null || true
+}
+
 # cluster_counts: messages and syncs of all replicas so far; zeros for others than ours
 cluster_counts() {
   local port
   for port in "${cluster_http[@]}"; do
-    [ "$cluster_dialect" = etcd ] || http_get "$port" /metrics
+    [ "$cluster_dialect" != line ] || http_get "$port" /metrics
   done | awk '/^quintet_messages_sent_total/ { m += $2 } /^quintet_syncs_total/ { s += $2 }
     END { print m + 0, s + 0 }'
 }
@@ -166,12 +212,12 @@ cluster_counts() {
 leader_of_cluster() {
   local i page
   for i in "${!cluster_http[@]}"; do
-    if [ "$cluster_dialect" = etcd ]; then
-      page=$(http_get "${cluster_http[i]}" /metrics)
-    else
-      page=$(http_get "${cluster_http[i]}" /status)
-    fi
-    if grep -Eq '^etcd_server_is_leader 1|"plays_leader": 1' <<<"$page"; then
+    case "$cluster_dialect" in
+      etcd) page=$(http_get "${cluster_http[i]}" /metrics) ;;
+      zookeeper) page=$(ask_zookeeper "${cluster_http[i]}" srvr) ;;
+      *) page=$(http_get "${cluster_http[i]}" /status) ;;
+    esac
+    if grep -Eq '^etcd_server_is_leader 1|"plays_leader": 1|^Mode: leader' <<<"$page"; then
       echo "$i"
       return
     fi
@@ -186,8 +232,12 @@ cluster_load() {
   shift 2
   if [ "$cluster_dialect" = etcd ]; then
     # Its clients share one connection a member, which is what serves etcd best.
-    "$bin/bench_etcd" "$(targets)" --clients "$clients" --gets "$gets" --keys "$keys" \
+    "$bin/bench_peer" "$(targets)" --clients "$clients" --gets "$gets" --keys "$keys" \
       --connections $((clients < replica_count ? clients : replica_count)) "$@"
+  elif [ "$cluster_dialect" = zookeeper ]; then
+    # A session each: it answers those of one session in their order, so sharing holds reads up.
+    "$bin/bench_peer" "$(targets)" --dialect zookeeper --clients "$clients" --gets "$gets" \
+      --keys "$keys" "$@"
   else
     "$bin/quintet" bench --target "line://$(targets)" --clients "$clients" --gets "$gets" \
       --keys "$keys" "$@"
@@ -331,11 +381,13 @@ judge_replicas() {
 
 need_replica_programs() {
   local program
-  for program in bench_etcd bench_floor bench_first_write; do
+  for program in bench_peer bench_floor bench_first_write; do
     [ -x "$bin/$program" ] || die "build/bin/$program is missing: run make"
   done
   command -v etcd >/dev/null || die "etcd is missing: run tools/setup.sh bench"
   etcd --version | sed -n 1p
+  [ -e "$zookeeper_jar" ] || die "$zookeeper_jar is missing: run tools/setup.sh bench"
+  dpkg-query -W -f 'ZooKeeper ${Version}\n' zookeeper
 }
 
 # built PHASE…: those of them whose server is there
@@ -347,7 +399,7 @@ built() {
 replicas() {
   local round system systems bare
   need_replica_programs
-  systems="$(built 2 3 4 5)etcd"
+  systems="$(built 2 3 4 5)etcd zookeeper"
   bare=$(built 3 4 5 | sed 's/p\(.\)/p\1n/g')
   printf '\nFive replicas; %s rounds of %s s a case; medians\n' "$rounds" "$seconds"
   for ((round = 1; round <= rounds; round++)); do
@@ -381,8 +433,10 @@ print_replicas() {
     "on one core" sync_us "append and sync" sync_at_once_us "five at once"
   printf '  $ quintet bench --target line://A,B,C,D,E --clients N --gets 0 --keys %s --no-fill\n' \
     "$keys"
-  printf '  $ bench_etcd A,B,C,D,E --clients N --connections %s --gets 0 --keys %s --no-fill\n' \
+  printf '  $ bench_peer A,B,C,D,E --clients N --connections %s --gets 0 --keys %s --no-fill\n' \
     "$replica_count" "$keys"
+  printf '  $ bench_peer A,B,C,D,E --dialect zookeeper --clients N --gets 0 --keys %s --no-fill\n' \
+    "$keys"
 }
 
 # kill_leader SYSTEM: until the first write of another, in ms

@@ -10,7 +10,7 @@ packages_of() {
       echo "libedit-dev libboost"
       ;;
     test) echo "clang-format" ;;
-    bench) echo "memcached redis-server etcd-server" ;;
+    bench) echo "memcached redis-server etcd-server zookeeper" ;;
     bench_rpc)
       echo "libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc libthrift-dev thrift-compiler"
       echo "libcapnp-dev capnproto"

@@ -1,6 +1,6 @@
-// Puts the load of `quintet bench` on etcd, and prints the same figures: closed-loop clients, each
-// with one call under way, over HTTP/2 connections of our own that cost less than gRPC's library.
-// A read is compared with what was put, as there.
+// Puts the load of `quintet bench` on etcd or ZooKeeper, and prints the same figures: closed-loop
+// clients, each with one call under way, over connections of our own that cost less than the peers'
+// libraries. A read is compared with what was put, as there.
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -23,6 +23,7 @@
 #include "tools/load_socket.h"
 #include "tools/load_usage.h"
 #include "tools/load_workload.h"
+#include "tools/zookeeper_calls.h"
 
 namespace {
 
@@ -35,6 +36,7 @@ constexpr std::chrono::seconds patience{10};  // without any answer
 
 struct Plan {
   Target target;
+  std::string dialect = "etcd";
   std::uint64_t clients = 50;
   std::uint64_t connections = 0;  // 0: one a client
   std::uint64_t value_bytes = 64;
@@ -46,13 +48,15 @@ struct Plan {
 };
 
 [[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_etcd: %s\n", why.c_str());
+  std::fprintf(stderr, "bench_peer: %s\n", why.c_str());
   std::exit(EXIT_FAILURE);
 }
 
-class EtcdLoad {
+/// Over connections that speak as EtcdCalls does, or another with the same functions.
+template <typename Calls>
+class PeerLoad {
  public:
-  explicit EtcdLoad(const Plan& plan) : plan_(plan), epoll_(make_epoll()) {
+  explicit PeerLoad(const Plan& plan) : plan_(plan), epoll_(make_epoll()) {
     connect_all();
     clients_.resize(plan.clients);
     for (std::uint64_t i = 0; i < plan.clients; ++i) {
@@ -69,8 +73,8 @@ class EtcdLoad {
  private:
   struct Link {
     Descriptor socket;
-    EtcdCalls calls;
-    std::unordered_map<EtcdCalls::Stream, std::uint64_t> callers;  // client of each call
+    Calls calls;
+    std::unordered_map<typename Calls::Stream, std::uint64_t> callers;  // client of each call
   };
   struct Client {
     Link* link = nullptr;
@@ -94,8 +98,8 @@ class EtcdLoad {
           epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, socket.number(), &event) != 0) {
         give_up(why.empty() ? errno_text("cannot watch a socket") : why);
       }
-      links_.push_back(std::make_unique<Link>(
-          Link{std::move(socket), EtcdCalls{kv::host::to_text(address)}, {}}));
+      links_.push_back(
+          std::make_unique<Link>(Link{std::move(socket), Calls{kv::host::to_text(address)}, {}}));
     }
   }
 
@@ -136,7 +140,7 @@ class EtcdLoad {
     client.key = filling_ ? left_ : random_.below(plan_.keys);
     client.gets = !filling_ && random_.below(100) < plan_.gets_percent;
     client.begun = now;
-    EtcdCalls& calls = client.link->calls;
+    Calls& calls = client.link->calls;
     const std::string key = Workload::key(client.key);
     const auto stream = client.gets ? calls.get(key) : calls.put(key, value(client.key));
     client.link->callers.emplace(stream, index);
@@ -163,21 +167,21 @@ class EtcdLoad {
     answers_.clear();
     if (got <= 0 ||
         !link.calls.receive(ByteView{buffer_.data(), static_cast<std::size_t>(got)}, answers_)) {
-      give_up("etcd ended a connection");
+      give_up("the server ended a connection");
     }
     const Moment now = Clock::now();
-    for (const EtcdCalls::Answer& answer : answers_) {
+    for (const typename Calls::Answer& answer : answers_) {
       finish(link, answer, now);
     }
     send_all(link);
   }
 
-  void finish(Link& link, const EtcdCalls::Answer& answer, Moment now) {
+  void finish(Link& link, const typename Calls::Answer& answer, Moment now) {
     const auto caller = link.callers.extract(answer.stream);
     Client& client = clients_[caller.mapped()];
     --under_way_;
     if (!answer.answered) {
-      outcome_.count_error(1, "etcd did not do it");
+      outcome_.count_error(1, "the server did not do it");
     } else if (client.gets && answer.value != value(client.key)) {
       outcome_.count_wrong_answer(answer.value, value(client.key));
     } else {
@@ -193,7 +197,7 @@ class EtcdLoad {
     while (!rest.empty()) {
       const ssize_t sent = send(link.socket.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        give_up(errno_text("cannot send to etcd"));
+        give_up(errno_text("cannot send"));
       }
       // A full socket is not worth an event: flow control keeps what is under way below its size.
       rest.remove_prefix(sent < 0 ? 0 : static_cast<std::size_t>(sent));
@@ -205,7 +209,7 @@ class EtcdLoad {
   Descriptor epoll_;
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<Client> clients_;
-  std::vector<EtcdCalls::Answer> answers_;
+  std::vector<typename Calls::Answer> answers_;
   std::array<char, 64 * 1024> buffer_{};
   kv::Random random_{1};
   Outcome outcome_;
@@ -221,7 +225,7 @@ double microseconds(Nanoseconds time) {
 
 void print(const Plan& plan, const Outcome& outcome) {
   Json json;
-  json.add("target", "etcd").add("clients", plan.clients).add("value", plan.value_bytes);
+  json.add("target", plan.dialect).add("clients", plan.clients).add("value", plan.value_bytes);
   json.add("connections", plan.connections > 0 ? plan.connections : plan.clients);
   json.add("gets", plan.gets_percent).add("keys", plan.keys);
   json.add("seconds", outcome.seconds).add("ops", outcome.ops);
@@ -235,12 +239,22 @@ void print(const Plan& plan, const Outcome& outcome) {
   std::printf("%s\n", json.text().c_str());
 }
 
+template <typename Calls>
+Outcome play(const Plan& plan) {
+  PeerLoad<Calls> load{plan};
+  if (!plan.no_fill && load.fill().errors > 0) {
+    give_up(plan.dialect + " refused a put");
+  }
+  return load.run();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Plan plan;
-  kv::host::Flags flags{"bench_etcd", "Puts load on etcd: what `make bench` compares with."};
-  flags.add_positional("ADDRESSES", plan.target.endpoints, "etcd's client addresses");
+  kv::host::Flags flags{"bench_peer", "Puts load on what `make bench` compares replicas with."};
+  flags.add_positional("ADDRESSES", plan.target.endpoints, "the members' client addresses");
+  flags.add_choice("--dialect", plan.dialect, {"etcd", "zookeeper"}, "what they speak");
   flags.add("--clients", plan.clients, {1, clients_most}, "each with one call under way");
   flags.add("--connections", plan.connections, {0, clients_most},
             "which the clients share, spread over the addresses; 0: one a client");
@@ -255,13 +269,10 @@ int main(int argc, char** argv) {
   }
   std::signal(SIGPIPE, SIG_IGN);
   raise_file_limit();
-  EtcdLoad load{plan};
-  if (!plan.no_fill && load.fill().errors > 0) {
-    give_up("etcd refused a put");
-  }
-  const Outcome outcome = load.run();
+  const Outcome outcome =
+      plan.dialect == "etcd" ? play<EtcdCalls>(plan) : play<ZookeeperCalls>(plan);
   if (!outcome.first_error.empty()) {
-    std::fprintf(stderr, "bench_etcd: first error: %s\n", outcome.first_error.c_str());
+    std::fprintf(stderr, "bench_peer: first error: %s\n", outcome.first_error.c_str());
   }
   print(plan, outcome);
   return EXIT_SUCCESS;
