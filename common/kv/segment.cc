@@ -19,8 +19,6 @@ constexpr std::uint8_t short_value_max = 250;
 constexpr std::uint8_t length_follows = 251;
 constexpr std::uint8_t stands_outside = 252;
 
-constexpr std::size_t cache_line_bytes = 64;
-
 static_assert(key_bytes_max <= UINT8_MAX);
 static_assert(inline_value_bytes_max <= UINT16_MAX);
 
@@ -155,22 +153,13 @@ Segment::~Segment() {
   count_memory(-static_cast<std::ptrdiff_t>(sizeof(Segment)));
 }
 
-void Segment::fetch_group(Tag tag) const {
-  if (items_ > 0) {
-    __builtin_prefetch(&groups_[home_of(tag)]);
-  }
-}
-
-void Segment::fetch_entry(Tag tag) const {
+const char* Segment::likely_entry(Tag tag) const {
   if (items_ == 0) {
-    return;
+    return nullptr;
   }
   const Group& group = groups_[home_of(tag)];
-  if (const unsigned hits = lanes_with(group.tags, tag); hits != 0) {
-    const char* const entry = at(group.places[first_lane(hits)]);
-    __builtin_prefetch(entry);
-    __builtin_prefetch(entry + cache_line_bytes);
-  }
+  const unsigned hits = lanes_with(group.tags, tag);
+  return hits != 0 ? at(group.places[first_lane(hits)]) : nullptr;
 }
 
 /// Nearly always it is in its home group, the first there with its tag.
@@ -322,10 +311,6 @@ void Segment::reserve(std::size_t items) {
     // A fifth to spare, so that the next layout is that far away; traces of the erased go too.
     lay_out((wanted + wanted / 5) / group_slots_used_max + 1);
   }
-}
-
-std::uint32_t Segment::home_of(Tag tag) const {
-  return (tag * group_count_) >> 16;
 }
 
 Segment::Entry Segment::entry_at(Slot slot) const {

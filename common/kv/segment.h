@@ -43,10 +43,12 @@ class Segment {
   ~Segment();
 
   Slot find(Tag tag, ByteView key) const;
-  /// Hints before a find(): fetches into the caches where its search begins; and, as soon as that
-  /// is there, what it will most likely compare with.
-  void fetch_group(Tag tag) const;
-  void fetch_entry(Tag tag) const;
+  /// What to fetch into the caches before a find(): where its search begins; and, as soon as that
+  /// is there, what it will most likely compare with. Null if there is nothing. Whoever asks
+  /// fetches: GCC takes a function that only fetches for one without any effect, and leaves its
+  /// call out.
+  const void* group_of(Tag tag) const { return items_ > 0 ? &groups_[home_of(tag)] : nullptr; }
+  const char* likely_entry(Tag tag) const;
   ByteView key_at(Slot slot) const;
   ByteView value_at(Slot slot) const;
 
@@ -89,7 +91,7 @@ class Segment {
   struct Outside;  // a long value and the number of entries that share it
   struct Entry;    // an entry's parts, found by reading it
 
-  std::uint32_t home_of(Tag tag) const;
+  std::uint32_t home_of(Tag tag) const { return (tag * group_count_) >> 16; }
   bool is_of(std::uint32_t place, ByteView key) const;
   Slot find_further(Tag tag, ByteView key) const;
   void overwrite_otherwise(Slot slot, ByteView value);

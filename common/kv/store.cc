@@ -12,6 +12,8 @@ namespace {
 /// A store up to this is in the caches nearest to its thread anyway.
 constexpr std::size_t cached_bytes = 32 * 1024;
 
+constexpr std::size_t cache_line_bytes = 64;
+
 /// The bits behind those that the directory uses.
 Segment::Tag tag_of(std::uint64_t hash) {
   return std::max(static_cast<Segment::Tag>(hash), Segment::first_tag);
@@ -124,10 +126,13 @@ void Store::expect(std::span<HashedKey> keys) const {
       __builtin_prefetch(segments[i]);
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
-      segments[i]->fetch_group(tag_of(some[i].hash));
+      __builtin_prefetch(segments[i]->group_of(tag_of(some[i].hash)));
     }
     for (std::size_t i = 0; i < some.size(); ++i) {
-      segments[i]->fetch_entry(tag_of(some[i].hash));
+      if (const char* entry = segments[i]->likely_entry(tag_of(some[i].hash)); entry != nullptr) {
+        __builtin_prefetch(entry);
+        __builtin_prefetch(entry + cache_line_bytes);
+      }
     }
   }
 }
