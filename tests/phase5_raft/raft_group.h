@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -228,7 +229,18 @@ class RaftGroup {
     settle();
     return raft(node).leads();
   }
-  /// The same, and nobody has heard of it yet.
+  /// `node` has the pre-votes it needs, and asks for votes: nobody has been asked yet, and its own
+  /// disk has not spoken.
+  bool make_candidate(std::uint32_t node) {
+    idle(2 * options_.election_timeout);
+    drop_mail();
+    tick_if_due(node);
+    while (raft(node).role() == Role::pre_candidate && !mail_.empty()) {
+      deliver_one();
+    }
+    return raft(node).role() == Role::candidate;
+  }
+  /// As make_leader(), and nobody has heard of it yet.
   bool win(std::uint32_t node) {
     for (int i = 0; i < 4 && !raft(node).leads(); ++i) {  // the first answers may tell a later term
       idle(2 * options_.election_timeout);                // everyone has waited long enough to vote
@@ -378,5 +390,22 @@ class RaftGroup {
   std::size_t messages_sent_ = 0;
   std::size_t bytes_sent_ = 0;
 };
+
+inline Bytes entries_of(std::initializer_list<std::uint64_t> terms) {
+  Bytes entries;
+  for (const std::uint64_t term : terms) {
+    append_entry(entries, {term}, EntryKind::noop, {});
+  }
+  return entries;
+}
+
+/// Gives `node` a log of no-ops with these terms, as if `from` had led in `in_term`.
+inline void fill_log(RaftGroup& group, std::uint32_t from, std::uint32_t node,
+                     std::initializer_list<std::uint64_t> terms, std::uint64_t in_term) {
+  group.post(from, node,
+             AppendEntries{.term = {in_term}, .previous = {}, .entries = entries_of(terms)});
+  group.deliver_one();
+  group.drop_mail();
+}
 
 }  // namespace kv::raft
