@@ -38,7 +38,8 @@ void Raft::on(Instant now, NodeId from, const AppendEntries& append, Effects& ou
   }
   follow(now, append.term, from, out);
   // Figure 2, AppendEntries 2: reply false if the log does not contain an entry at prevLogIndex
-  // whose term matches prevLogTerm. What stood up to base() is committed: it matches.
+  // whose term matches prevLogTerm. What stood up to base() is committed: it matches. What came
+  // too early is not refused, but kept: keep_early().
   if (append.previous >= log_.base() && log_.term_at(append.previous) != append.previous_term) {
     if (!keep_early(append)) {
       refuse(from, append, out);
@@ -49,7 +50,8 @@ void Raft::on(Instant now, NodeId from, const AppendEntries& append, Effects& ou
     return note(out, Level::error,
                 wire::LogFields{}.add("event", "malformed").add("from", from.value));
   }
-  // Figure 2, AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry).
+  // Figure 2, AppendEntries 5: commitIndex = min(leaderCommit, index of last new entry). Here
+  // matched_, of all messages of this term's leader: they overtake each other.
   advance_commit(std::min(append.commit, matched_));
   round_seen_ = std::max(round_seen_, append.round);
   owes_answer_ = owes_answer_ || append.round > 0;  // one answer for all that comes in a turn

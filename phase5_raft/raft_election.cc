@@ -73,8 +73,10 @@ bool Raft::up_to_date(const RequestVote& request) const {
 
 // --- who asks ------------------------------------------------------------------------------------
 
-/// Thesis 9.6: a candidate only increments its term if it first learns from a majority that they
-/// would be willing to grant it their votes. So one that was cut off disturbs nobody.
+/// Raft 5.2 has a follower that hears nothing, and a candidate whose votes were split, begin an
+/// election at once. Here it asks first (PreVote), in its old term. Thesis 9.6: a candidate only
+/// increments its term if it first learns from a majority that they would be willing to grant it
+/// their votes. So one that was cut off disturbs nobody.
 void Raft::ask_for_pre_votes(Instant now, Effects& out) {
   // One that is cut off need not ask as often: whoever leads will speak to it.
   elections_in_vain_ += options_.ask_votes_again_after > Duration{} ? 1 : 0;
@@ -202,7 +204,8 @@ void Raft::become_leader(Instant now, Effects& out) {
   lease_void_ = false;
   membership_done_ = {};
   // Raft 8: each leader commits a blank no-op entry at the start of its term, for only then does
-  // it know which entries are committed.
+  // it know which entries are committed. It is also the first heartbeat (Raft 5.2), which the paper
+  // has empty.
   term_start_ = propose(now, EntryKind::noop, {});
   note(out, Level::info,
        wire::LogFields{}
@@ -221,7 +224,7 @@ void Raft::on(Instant now, NodeId from, const RequestVote& request, Effects& out
   const bool sticks = (request.term > term_ && hears_leader(now)) || bound_by_lease(now);
   if (sticks && !request.transfer) {
     follow_suit(now, request);
-    return;  // nothing at all: also its term is none of our business
+    return;  // nothing at all: not as in Raft 5.1, also its term is none of our business
   }
   if (request.pre) {
     const bool granted = request.term > term_ && up_to_date(request);
@@ -237,7 +240,7 @@ void Raft::on(Instant now, NodeId from, const RequestVote& request, Effects& out
     follow(now, request.term, {}, out);
   }
   // Raft 5.2: each server will vote for at most one candidate in a given term, on a
-  // first-come-first-served basis.
+  // first-come-first-served basis. And for none, beyond the paper, if it knows who won that term.
   const bool free = voted_for_.value == 0 || voted_for_ == from;
   const bool granted = request.term == term_ && free && leader_.value == 0 && up_to_date(request);
   if (granted) {

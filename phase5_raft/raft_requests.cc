@@ -1,5 +1,8 @@
 // Changes: proposed by the leader, forwarded to it by everyone else, answered when they are
 // applied.
+//
+// Raft 5.1 has a follower redirect the client. Here it asks the leader itself, so that a client may
+// stay with whomever it knows.
 #include <algorithm>
 
 #include "common/core/check.h"
