@@ -21,8 +21,6 @@ class SpinHabit {
   /// So long after a look in vain it looks again, at the latest: where looking never pays, it takes
   /// a thousandth of the thread's time.
   static constexpr Duration rest_max = std::chrono::milliseconds{100};
-  /// … and so long at least when others want the core.
-  static constexpr Duration rest_for_others_least = std::chrono::milliseconds{1};
 
   /// Looks for `longest` at most; zero: never.
   explicit SpinHabit(Duration longest) : longest_(longest) {}
@@ -40,9 +38,7 @@ class SpinHabit {
   }
   void missed(Instant now) { rest_for(now, std::clamp(rest_ * 2, longest_, rest_max)); }
   /// The core was taken away, whatever was found.
-  void disturbed(Instant now) {
-    rest_for(now, std::clamp(rest_ * 8, rest_for_others_least, rest_max));
-  }
+  void disturbed(Instant now) { rest_for(now, std::clamp(rest_ * 4, longest_ * 4, rest_max)); }
 
  private:
   void rest_for(Instant now, Duration rest) {

@@ -59,10 +59,10 @@ BOOST_AUTO_TEST_CASE(a_habit_whose_core_others_want_rests_long_and_soon_longest)
   SpinHabit habit{100us};
   habit.found();
   habit.disturbed(begin);
-  BOOST_TEST(rest_after(habit, begin).count() == SpinHabit::rest_for_others_least.count());
-  habit.disturbed(begin);
-  habit.disturbed(begin);
-  habit.disturbed(begin);
+  BOOST_TEST(rest_after(habit, begin).count() == Duration{400us}.count());
+  for (int i = 0; i < 4; ++i) {
+    habit.disturbed(begin);
+  }
   BOOST_TEST(rest_after(habit, begin).count() == SpinHabit::rest_max.count());
 }
 
