@@ -12,6 +12,8 @@ namespace kv::rpc {
 
 namespace {
 
+constexpr std::string_view no_answer = "its handler never gave an answer";
+
 /// Of the many calls that have none: an empty one is not made for each.
 const Metadata& metadata_or_none(const std::optional<Metadata>& metadata) {
   static const Metadata none;
@@ -85,10 +87,32 @@ Dispatcher::Respond::~Respond() {
     return;
   }
   if (!call_->ended.load(std::memory_order_relaxed)) {
-    call_->dispatcher.end(
-        *call_, failure(Code::internal, Executed::maybe, "its handler never gave an answer"));
+    call_->dispatcher.end(*call_, failure(Code::internal, Executed::maybe, no_answer));
   }
   delete call_;
+}
+
+void Dispatcher::Asked::answer(const CallResult& result) {
+  if (const InHand* call = std::exchange(in_hand_, nullptr)) {
+    call->dispatcher.finish(call->entry, call->context, result);
+    call->respond_to.at_once(result);
+    return;
+  }
+  respond_(result);
+}
+
+Dispatcher::Respond Dispatcher::Asked::later() {
+  if (const InHand* call = std::exchange(in_hand_, nullptr)) {
+    return Respond{new Running(call->dispatcher, call->entry, std::move(call->metadata),
+                               call->context, call->respond_to.later())};
+  }
+  return std::move(respond_);
+}
+
+Dispatcher::Asked::~Asked() {
+  if (in_hand_ != nullptr) {
+    answer(failure(Code::internal, Executed::maybe, no_answer));
+  }
 }
 
 void MethodCounts::count(Code code, Duration took) {
@@ -113,7 +137,7 @@ Dispatcher::Dispatcher(Now now, ToPool to_pool)
     : now_(std::move(now)), to_pool_(std::move(to_pool)) {}
 
 void Dispatcher::add(std::uint16_t id, std::string_view name, Safety safety, Placement placement,
-                     std::variant<Handler, LateHandler> handler) {
+                     AnyHandler handler) {
   check(id < methods_max && !name.empty() && entry_of(id) == nullptr);
   if (entries_.size() <= id) {
     entries_.resize(id + std::size_t{1});
@@ -172,75 +196,83 @@ void Dispatcher::count_refusal(const CallResult& result) const {
   }
 }
 
-Dispatcher::Opened Dispatcher::open(const IncomingCall& call, const RespondTo& respond_to) const {
-  Opened opened{.entry = entry_of(call.method), .metadata = {}, .refused = {}};
-  if (opened.entry == nullptr) {
-    opened.refused = failure(Code::unimplemented, Executed::no, "this server has no such method");
-    count_refusal(*opened.refused);
-    return opened;
-  }
-  if (!call.metadata.empty()) {
-    auto decoded = wire::decode<Metadata>(call.metadata);
-    if (!decoded) {
-      opened.refused = malformed();
-      count_refusal(*opened.refused);
-      return opened;
-    }
-    opened.metadata = std::move(decoded);
-  }
-  const CallContext context = context_of(call, opened, respond_to);
-  opened.refused = refusal_of(*opened.entry, context);
-  if (opened.refused) {
-    finish(*opened.entry, context, *opened.refused);
-  }
-  return opened;
-}
-
-CallContext Dispatcher::context_of(const IncomingCall& call, const Opened& opened,
-                                   const RespondTo& respond_to) {
-  return {.arrived = call.arrived,
-          .deadline = call.deadline,
-          .metadata = metadata_or_none(opened.metadata),
-          .caller = respond_to.caller(),
-          .method = opened.entry->name,
-          .id = call.id,
-          .request = call.body,
-          .trusted = call.trusted};
-}
-
 /// Whether the dispatcher's own table keeps the call from running twice.
-bool Dispatcher::is_once(const Opened& opened) {
-  const Entry& entry = *opened.entry;
+bool Dispatcher::is_once(const Entry& entry, const CallContext& context) {
   return entry.safety == Safety::once && entry.placement.once_by == OnceBy::dispatcher &&
-         opened.metadata && !opened.metadata->origin.client.empty();
+         !context.metadata.origin.client.empty();
+}
+
+/// Whether refusal_of() need be asked at all.
+bool Dispatcher::may_refuse(const Entry& entry) const {
+  return entry.placement.callers == Callers::trusted || !interceptors_.empty();
+}
+
+/// A call that did not get as far as to a method.
+void Dispatcher::refuse(const CallResult& refusal, const RespondTo& respond_to) const {
+  count_refusal(refusal);
+  respond_to.at_once(refusal);
 }
 
 void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to) {
-  Opened opened = open(call, respond_to);
-  if (opened.refused) {
-    respond_to.at_once(*opened.refused);
+  const Entry* const found = entry_of(call.method);
+  if (found == nullptr) {
+    refuse(failure(Code::unimplemented, Executed::no, "this server has no such method"),
+           respond_to);
     return;
   }
-  const Entry& entry = *opened.entry;
-  const bool once = is_once(opened);
-  const bool here = entry.placement.where == Where::reading_thread && !once;
-  const CallContext context = context_of(call, opened, respond_to);
-  if (const auto* handler = here ? std::get_if<Handler>(&entry.handler) : nullptr) {
-    const CallResult result = (*handler)(context, call.body);
-    finish(entry, context, result);
-    respond_to.at_once(result);
+  const Entry& entry = *found;
+  std::optional<Metadata> metadata;
+  if (!call.metadata.empty()) {
+    metadata = wire::decode<Metadata>(call.metadata);
+    if (!metadata) {
+      refuse(malformed(), respond_to);
+      return;
+    }
+  }
+  const CallContext context{.arrived = call.arrived,
+                            .deadline = call.deadline,
+                            .metadata = metadata_or_none(metadata),
+                            .caller = respond_to.caller(),
+                            .method = entry.name,
+                            .id = call.id,
+                            .request = call.body,
+                            .trusted = call.trusted};
+  if (may_refuse(entry)) {
+    if (const auto refused = refusal_of(entry, context)) {
+      finish(entry, context, *refused);
+      respond_to.at_once(*refused);
+      return;
+    }
+  }
+  const bool once = is_once(entry, context);
+  if (entry.placement.where == Where::reading_thread && !once) {
+    run_here({*this, entry, metadata, context, respond_to});
     return;
   }
-  Respond respond{
-      new Running(*this, entry, std::move(opened.metadata), context, respond_to.later())};
-  if (here) {
-    respond.call_->owners.store(2, std::memory_order_relaxed);  // nobody else knows it yet
-    std::get<LateHandler>(entry.handler)(respond.call_->context, call.body, Respond{respond.call_});
-    return;
-  }
+  Respond respond{new Running(*this, entry, std::move(metadata), context, respond_to.later())};
   respond.call_->body = call.body;
   respond.call_->context.request = respond.call_->body;
   start(std::move(respond), once);
+}
+
+/// On the thread that read it, and without a copy of the request.
+void Dispatcher::run_here(const Asked::InHand& call) {
+  const ByteView request = call.context.request;
+  if (const auto* direct = std::get_if<DirectHandler>(&call.entry.handler)) {
+    Asked asked{call};
+    (*direct)(call.context, request, asked);
+    return;
+  }
+  if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
+    const CallResult result = (*handler)(call.context, request);
+    finish(call.entry, call.context, result);
+    call.respond_to.at_once(result);
+    return;
+  }
+  Respond respond = Asked{call}.later();
+  respond.call_->owners.store(2, std::memory_order_relaxed);  // nobody else knows it yet
+  std::get<LateHandler>(call.entry.handler)(respond.call_->context, request,
+                                            Respond{respond.call_});
 }
 
 void Dispatcher::start(Respond respond, bool once) {
@@ -268,6 +300,11 @@ void Dispatcher::execute(Respond respond) {
   }
   if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
     respond((*handler)(call.context, call.body));
+    return;
+  }
+  if (const auto* direct = std::get_if<DirectHandler>(&call.entry.handler)) {
+    Asked asked{respond};
+    (*direct)(call.context, call.body, asked);
     return;
   }
   std::get<LateHandler>(call.entry.handler)(call.context, call.body, respond);

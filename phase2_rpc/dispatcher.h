@@ -85,6 +85,7 @@ struct MethodCounts {
 class Dispatcher {
  private:
   struct Running;  // a call that outlives its dispatch()
+  struct Entry;    // a method
 
  public:
   /// Takes a call's result, on whatever thread has it: the first that is given counts. Copies are
@@ -113,10 +114,59 @@ class Dispatcher {
     Running* call_;
   };
 
+  /// Where a call's result goes: exactly one of the two is used.
+  class RespondTo {
+   public:
+    RespondTo() = default;
+    RespondTo(const RespondTo&) = delete;
+    RespondTo& operator=(const RespondTo&) = delete;
+    virtual ~RespondTo() = default;
+    /// The result is there before dispatch() returns, on its thread.
+    virtual void at_once(const CallResult& result) const = 0;
+    /// The result comes later, or from another thread.
+    virtual std::shared_ptr<ReturnPath> later() const = 0;
+    /// Stays where it is as long as what later() returns.
+    virtual const Caller& caller() const = 0;
+  };
+
+  /// A call while its DirectHandler runs. The handler uses one of the two, once; if it uses none,
+  /// the call ends as internal.
+  class Asked {
+   public:
+    void answer(const CallResult& result);
+    /// From here on the handler's context has lost its metadata.
+    Respond later();
+
+    Asked(const Asked&) = delete;
+    Asked& operator=(const Asked&) = delete;
+    ~Asked();
+
+   private:
+    friend class Dispatcher;
+    /// A call that dispatch() is about …
+    struct InHand {
+      Dispatcher& dispatcher;
+      const Entry& entry;
+      std::optional<Metadata>& metadata;
+      const CallContext& context;
+      const RespondTo& respond_to;
+    };
+    explicit Asked(const InHand& call) : in_hand_(&call), respond_(nullptr) {}
+    /// … or one that has outlived it.
+    explicit Asked(Respond respond) : in_hand_(nullptr), respond_(std::move(respond)) {}
+
+    const InHand* in_hand_;  // until it is answered or taken
+    Respond respond_;
+  };
+
   /// A handler that has its result when it returns …
   using Handler = std::function<CallResult(const CallContext&, ByteView request)>;
   /// … and one that gives it to `respond`, during the call or later.
   using LateHandler = std::function<void(const CallContext&, ByteView request, Respond respond)>;
+  /// … and one that has it at once, most often, and then pays for nothing else.
+  using DirectHandler = std::function<void(const CallContext&, ByteView request, Asked& asked)>;
+  /// Any of them.
+  using AnyHandler = std::variant<Handler, LateHandler, DirectHandler>;
   /// Before the handler: a result refuses the call.
   using Before = std::function<std::optional<CallResult>(const CallContext&)>;
   using After = std::function<void(const CallContext&, const CallResult&, Duration took)>;
@@ -170,25 +220,10 @@ class Dispatcher {
 
   /// The same without types. The id is free until now and below methods_max.
   void add(std::uint16_t id, std::string_view name, Safety safety, Placement placement,
-           std::variant<Handler, LateHandler> handler);
+           AnyHandler handler);
   static constexpr std::uint16_t methods_max = 1'024;
 
   void intercept(Before before, After after);
-
-  /// Where one call's result goes: exactly one of the two is used.
-  class RespondTo {
-   public:
-    RespondTo() = default;
-    RespondTo(const RespondTo&) = delete;
-    RespondTo& operator=(const RespondTo&) = delete;
-    virtual ~RespondTo() = default;
-    /// The result is there before dispatch() returns, on its thread.
-    virtual void at_once(const CallResult& result) const = 0;
-    /// The result comes later, or from another thread.
-    virtual std::shared_ptr<ReturnPath> later() const = 0;
-    /// Stays where it is as long as what later() returns.
-    virtual const Caller& caller() const = 0;
-  };
 
   void dispatch(const IncomingCall& call, const RespondTo& respond_to);
 
@@ -211,25 +246,18 @@ class Dispatcher {
     std::string name;
     Safety safety = Safety::never;
     Placement placement;
-    std::variant<Handler, LateHandler> handler;
+    AnyHandler handler;
     std::unique_ptr<MethodCounts> counts;
   };
 
-  /// A call whose method and metadata were found good, or the result that refuses it.
-  struct Opened {
-    const Entry* entry = nullptr;
-    std::optional<Metadata> metadata;  // of a call that has some
-    std::optional<CallResult> refused;
-  };
-  Opened open(const IncomingCall& call, const RespondTo& respond_to) const;
-  static CallContext context_of(const IncomingCall& call, const Opened& opened,
-                                const RespondTo& respond_to);
-  static bool is_once(const Opened& opened);
-
+  static bool is_once(const Entry& entry, const CallContext& context);
+  bool may_refuse(const Entry& entry) const;
+  void refuse(const CallResult& refusal, const RespondTo& respond_to) const;
   const Entry* entry_of(std::uint16_t id) const;
   std::optional<CallResult> refusal_of(const Entry& entry, const CallContext& context) const;
   void finish(const Entry& entry, const CallContext& context, const CallResult& result) const;
   void count_refusal(const CallResult& result) const;
+  void run_here(const Asked::InHand& call);
   void start(Respond respond, bool once);
   void execute(Respond respond);
   void end(Running& call, const CallResult& result);

@@ -22,15 +22,22 @@ bool read_into(Ask& ask, ByteView bytes) {
   return reader.good();
 }
 
-void answer(const Dispatcher::Respond& respond, const Reply& reply) {
+/// `to`: what takes the call's result.
+template <typename To>
+void answer(To&& to, const Reply& reply) {
   static thread_local CallResult result;
   result.body.clear();
   wire::encode_to(reply, result.body);
-  respond(result);
+  to(result);
 }
 
-void refuse(const Dispatcher::Respond& respond, std::string_view why) {
-  answer(respond, {.status = Status::bad_request, .value = {}, .why = std::string{why}});
+/// The view's words, in memory that is there already.
+const Reply& reply_of(const ReplyView& view) {
+  static thread_local Reply reply;
+  reply.status = view.status;
+  reply.value.assign(view.value);
+  reply.why.assign(view.why);
+  return reply;
 }
 
 bool keys_are_good(const Command& command) {
@@ -44,26 +51,31 @@ template <typename Ask>
 void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Service& service,
                Where where) {
   const auto handler = [&service](const CallContext& context, ByteView bytes,
-                                  Dispatcher::Respond respond) {
+                                  Dispatcher::Asked& asked) {
     static thread_local Ask ask;
     static thread_local Command command;
     if (!read_into(ask, bytes)) {
-      respond(Dispatcher::malformed());
+      asked.answer(Dispatcher::malformed());
       return;
     }
     swap_into(ask, command);
+    const auto at_once = [&asked](const CallResult& result) { asked.answer(result); };
     if (!keys_are_good(command)) {
-      refuse(respond, key_rule);
+      answer(at_once, {.status = Status::bad_request, .value = {}, .why = std::string{key_rule}});
       return;
     }
     command.origin = context.metadata.origin;
+    if (ReplyView reply; service.try_now(command, reply)) {
+      answer(at_once, reply_of(reply));
+      return;
+    }
     // As one word, and not as a Respond, for which a std::function would allocate.
-    service.submit(command, [call = std::move(respond).release()](const Reply& reply) {
+    service.submit(command, [call = asked.later().release()](const Reply& reply) {
       answer(Dispatcher::Respond::adopt(call), reply);
     });
   };
   dispatcher.add(method.id, method.name, method.safety,
-                 {.where = where, .once_by = OnceBy::handler}, Dispatcher::LateHandler{handler});
+                 {.where = where, .once_by = OnceBy::handler}, Dispatcher::DirectHandler{handler});
 }
 
 }  // namespace

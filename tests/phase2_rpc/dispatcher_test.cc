@@ -103,6 +103,69 @@ BOOST_AUTO_TEST_CASE(a_typed_method_is_called_and_answered) {
   BOOST_TEST(world.last_answer() == "hello");
 }
 
+namespace {
+
+/// A direct handler that does as it is told, on the thread that reads and in the pool.
+struct DirectWorld : World {
+  DirectWorld() {
+    const Dispatcher::DirectHandler handler = [this](const CallContext&, ByteView,
+                                                     Dispatcher::Asked& asked) { act(asked); };
+    dispatcher.add(30, "test.here", Safety::idempotent, {}, handler);
+    dispatcher.add(31, "test.there", Safety::idempotent, {.where = Where::pool}, handler);
+  }
+
+  void run(std::uint16_t method) {
+    call(method);
+    for (; !pool.empty(); pool.pop_front()) {
+      pool.front()();
+    }
+  }
+
+  std::function<void(Dispatcher::Asked&)> act;
+};
+
+constexpr std::uint16_t here_and_there[] = {30, 31};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_direct_handler_may_answer_at_once) {
+  for (const std::uint16_t method : here_and_there) {
+    DirectWorld world;
+    world.act = [](Dispatcher::Asked& asked) { asked.answer({.body = "now"}); };
+    world.run(method);
+    BOOST_TEST(world.results.size() == 1U);
+    BOOST_TEST(world.results.at(0).body == "now");
+    BOOST_TEST(world.dispatcher.in_flight() == 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_direct_handler_may_keep_its_call_and_answer_later) {
+  for (const std::uint16_t method : here_and_there) {
+    DirectWorld world;
+    std::optional<Dispatcher::Respond> respond;
+    world.act = [&](Dispatcher::Asked& asked) { respond.emplace(asked.later()); };
+    world.run(method);
+    BOOST_TEST(world.results.empty());
+    BOOST_TEST(world.dispatcher.in_flight() == 1);
+    (*respond)({.body = "later"});
+    respond.reset();
+    BOOST_TEST(world.results.size() == 1U);
+    BOOST_TEST(world.results.at(0).body == "later");
+    BOOST_TEST(world.dispatcher.in_flight() == 0);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_direct_handler_that_does_nothing_has_failed) {
+  for (const std::uint16_t method : here_and_there) {
+    DirectWorld world;
+    world.act = [](Dispatcher::Asked&) {};
+    world.run(method);
+    BOOST_TEST(world.results.size() == 1U);
+    BOOST_TEST((world.results.at(0).code == Code::internal));
+    BOOST_TEST((world.results.at(0).executed == Executed::maybe));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_unknown_method_is_unimplemented_and_not_executed) {
   World world;
   world.call(999);
