@@ -36,14 +36,14 @@ class SpinHabit {
       rest_ = Duration::zero();
     }
   }
-  void missed(Instant now) { rest_for(now, std::clamp(rest_ * 2, longest_, rest_max)); }
+  void missed(Instant now) { rest_for(now, std::max(rest_ * 2, longest_)); }
   /// The core was taken away, whatever was found.
-  void disturbed(Instant now) { rest_for(now, std::clamp(rest_ * 4, longest_ * 4, rest_max)); }
+  void disturbed(Instant now) { rest_for(now, std::max(rest_ * 4, longest_ * 4)); }
 
  private:
   void rest_for(Instant now, Duration rest) {
-    rest_ = rest;
-    rests_until_ = now + rest;
+    rest_ = std::min(rest, rest_max);
+    rests_until_ = now + rest_;
   }
 
   const Duration longest_;

@@ -61,7 +61,7 @@ struct World {
       : serve(std::move(its_serve)),
         dispatcher([] { return host::run_now(); },
                    [](const std::function<void()>&) { return false; }),
-        server({.listen = {.host = "127.0.0.1", .port = 0}, .spin = 100us}, dispatcher, ignore) {
+        server({.listen = {.host = "127.0.0.1", .port = 0}, .spin = awake}, dispatcher, ignore) {
     dispatcher.serve(echo, {}, [this](const CallContext&, const Number& ask) {
       serve(ask.number);
       return ask;
@@ -122,7 +122,7 @@ BOOST_AUTO_TEST_CASE(the_first_calls_of_a_callback_leave_while_it_still_makes_mo
   BOOST_TEST(at_last([] {
     Event served;
     bool in_time = false;
-    World world{100us, [&](int number) {
+    World world{awake, [&](int number) {
                   if (number == 0) {
                     served.happens();
                   }

@@ -66,6 +66,14 @@ BOOST_AUTO_TEST_CASE(a_habit_whose_core_others_want_rests_long_and_soon_longest)
   BOOST_TEST(rest_after(habit, begin).count() == SpinHabit::rest_max.count());
 }
 
+BOOST_AUTO_TEST_CASE(a_habit_of_long_looks_rests_no_longer_than_others) {
+  for (const auto in_vain : {&SpinHabit::missed, &SpinHabit::disturbed}) {
+    SpinHabit habit{10s};
+    (habit.*in_vain)(begin);
+    BOOST_TEST(rest_after(habit, begin).count() == SpinHabit::rest_max.count());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_found_shortens_the_rests_to_come) {
   SpinHabit habit{100us};
   habit.disturbed(begin);
