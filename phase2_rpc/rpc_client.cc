@@ -249,6 +249,12 @@ bool RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
   return true;
 }
 
+void RpcClient::Impl::post_or_refuse(std::unique_ptr<Pending> pending) {
+  if (!post(pending)) {
+    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+  }
+}
+
 /// Who posts from now on need not wake the loop: take_mail() follows.
 void RpcClient::Impl::promise_to_look() {
   const std::lock_guard lock{mutex};
@@ -455,19 +461,31 @@ const std::string& RpcClient::why_unusable() const {
 }
 
 void RpcClient::call(Request request, Duration patience, Done done) {
-  const Instant now = host::run_now();
-  auto pending = impl_->make({*impl_, std::move(request), now + patience, std::move(done),
-                              BackOff{impl_->options.back_off}});
-  if (impl_->in_turn() && impl_->send_in_turn(now, pending)) {
+  if (Request* const room = room_in_turn()) {
+    *room = std::move(request);
+    call_in_turn(patience, std::move(done));
     return;
   }
-  if (!impl_->post(pending)) {
-    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
-  }
+  auto pending = std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
+                                           std::move(done), BackOff{impl_->options.back_off});
+  impl_->post_or_refuse(std::move(pending));
 }
 
-Request RpcClient::blank_request() {
-  return impl_->in_turn() ? impl_->spare.blank_request() : Request{};
+Request* RpcClient::room_in_turn() {
+  return impl_->in_turn() ? &impl_->spare.room(*impl_) : nullptr;
+}
+
+void RpcClient::call_in_turn(Duration patience, Done done) {
+  const Instant now = host::run_now();
+  std::unique_ptr<Pending> pending = impl_->spare.take();
+  pending->deadline = now + patience;
+  pending->done = std::move(done);
+  pending->back_off = BackOff{impl_->options.back_off};
+  pending->not_before = {};
+  pending->sent = false;
+  if (!impl_->send_in_turn(now, pending)) {
+    impl_->post_or_refuse(std::move(pending));
+  }
 }
 
 bool RpcClient::notify(Request request) {

@@ -34,10 +34,10 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 /// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
 struct RpcClient::Pending {
   Impl& client;
-  Request request;
-  Instant deadline;
-  Done done;
-  BackOff back_off;
+  Request request{};
+  Instant deadline{};
+  Done done{};
+  BackOff back_off{BackOff::Options{}};
   Instant not_before{};
   bool one_way = false;
   bool sent = false;  // it may have been executed by somebody
@@ -56,30 +56,20 @@ class RpcClient::SparePendings {
     }
   }
 
-  /// With the memory of one of them, if there is one.
-  Request blank_request() {
-    Request blank;
-    if (!spare_.empty()) {
-      blank.body = std::move(spare_.back()->request.body);
-      blank.body.clear();
-    }
-    return blank;
-  }
-
-  std::unique_ptr<Pending> make(Pending&& fresh) {
+  /// The request, blank, of the call that take() gives next.
+  Request& room(Impl& client) {
     if (spare_.empty()) {
-      return std::make_unique<Pending>(std::move(fresh));
+      spare_.push_back(std::make_unique<Pending>(client));
     }
-    std::unique_ptr<Pending> again = std::move(spare_.back());
+    Request& request = spare_.back()->request;
+    request.metadata.clear();
+    request.body.clear();
+    return request;
+  }
+  std::unique_ptr<Pending> take() {
+    std::unique_ptr<Pending> pending = std::move(spare_.back());
     spare_.pop_back();
-    again->request = std::move(fresh.request);
-    again->deadline = fresh.deadline;
-    again->done = std::move(fresh.done);
-    again->back_off = fresh.back_off;
-    again->not_before = fresh.not_before;
-    again->one_way = fresh.one_way;
-    again->sent = fresh.sent;
-    return again;
+    return pending;
   }
 
  private:
@@ -126,6 +116,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
 
   // Calls.
   bool post(std::unique_ptr<Pending>& pending);
+  void post_or_refuse(std::unique_ptr<Pending> pending);
   bool send_in_turn(Instant now, std::unique_ptr<Pending>& pending);
   void promise_to_look();
   void take_mail();
@@ -172,9 +163,6 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::string last_failure;  // to connect
 
   bool in_turn() const { return turn_of_this_thread == this; }
-  std::unique_ptr<Pending> make(Pending&& fresh) {
-    return in_turn() ? spare.make(std::move(fresh)) : std::make_unique<Pending>(std::move(fresh));
-  }
   static thread_local const Impl* turn_of_this_thread;  // whose answers are being told on it
   SparePendings spare;
 
