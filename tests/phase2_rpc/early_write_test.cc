@@ -29,8 +29,9 @@ constexpr Method<Number, Number> echo{.id = 20, .name = "test.echo", .safety = S
 
 constexpr int calls = 4 * static_cast<int>(early_write_calls);
 constexpr auto patience = 30s;
-// A loop that was not waiting writes nothing early, and on a busy machine it may just not have
-// been: so one time of many must do.
+// A loop that did not wait awake writes nothing early, and on a busy machine it may not have
+// waited, however long it looks: so one time of many must do.
+constexpr Duration awake = 10s;
 constexpr int times = 20;
 constexpr auto patience_each_time = 100ms;
 
