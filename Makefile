@@ -287,8 +287,8 @@ FUZZ_CXX ?= clang++
 FUZZ_SECONDS ?= 600
 FUZZ_FLAGS := -std=c++20 -O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all
 # Of other libraries, what decodes there.
-FUZZ_FILES := phase1_sockets/session.cc phase1_sockets/open_batch.cc phase2_rpc/rpc_frame.cc phase2_rpc/code.cc \
-              phase2_rpc/client_core.cc phase2_rpc/server_core.cc
+FUZZ_FILES := common/kv/store.cc common/kv/segment.cc phase1_sockets/session.cc phase1_sockets/open_batch.cc \
+              phase2_rpc/rpc_frame.cc phase2_rpc/code.cc phase2_rpc/client_core.cc phase2_rpc/server_core.cc
 FUZZ_OBJECTS := $(foreach l,$(FUZZ_LIBRARIES),$(patsubst %.cc,build/fuzz/obj/%.o,$(filter-out %_main.cc,$(wildcard $l/*.cc)))) \
                 $(patsubst %.cc,build/fuzz/obj/%.o,$(FUZZ_FILES))
 FUZZERS := $(patsubst tests/fuzz/%.cc,build/fuzz/bin/%,$(FUZZ_SOURCES))
