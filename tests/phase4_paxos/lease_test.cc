@@ -22,6 +22,7 @@ PaxosOptions with_leases() {
   return options;
 }
 
+const PaxosOptions majority;
 const PaxosOptions leases = with_leases();
 const int grant_ms = static_cast<int>(leases.grant() / std::chrono::milliseconds{1});
 const int lease_ms = static_cast<int>(lease_of(leases.grant()) / std::chrono::milliseconds{1});
@@ -104,7 +105,7 @@ bool holds(const char* file, std::uint64_t seed, const PaxosOptions& options) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(without_leases_none_is_granted) {
-  Granting granting{PaxosOptions{}};
+  Granting granting{majority};
   BOOST_TEST(granting.grant_to(ballot(1, 1), 1000) == 0U);
   BOOST_TEST(granting.promises(ballot(2, 1), 1001));
 }
