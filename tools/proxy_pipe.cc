@@ -126,7 +126,7 @@ void ProxyPipe::pump(Way& way) {
       return over_ ? void() : wait_until(way, now);
     }
   }
-  event_add(way.readable.get(), nullptr);  // level-triggered: it comes again at once
+  wait_until(way, host::run_now());  // level-triggered: it comes again at once, if there is more
 }
 
 /// False if the way is over, or must wait for the taker.

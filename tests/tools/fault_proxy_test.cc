@@ -105,6 +105,17 @@ std::string hear(const Descriptor& socket, std::size_t bytes) {
   return text;
 }
 
+/// Both outlive the thread.
+std::thread write_all(const Descriptor& socket, const std::string& text) {
+  return std::thread{[&socket, &text] {
+    std::string_view rest = text;
+    while (!rest.empty()) {
+      const ssize_t sent = ::send(socket.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
+    }
+  }};
+}
+
 bool is_silent(const Descriptor& socket) {
   char byte = 0;
   return ::recv(socket.number(), &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
@@ -142,16 +153,28 @@ BOOST_AUTO_TEST_CASE(much_passes_whole_and_in_order_while_nobody_reads) {
   for (int i = 0; much.size() < 12'000'000; ++i) {
     much += std::to_string(i) + ' ';
   }
-  std::thread writer{[&] {
-    std::string_view rest = much;
-    while (!rest.empty()) {
-      const ssize_t sent = ::send(client.number(), rest.data(), rest.size(), MSG_NOSIGNAL);
-      rest.remove_prefix(static_cast<std::size_t>(std::max<ssize_t>(sent, 0)));
-    }
-  }};
+  std::thread writer = write_all(client, much);
   world.settle();
   BOOST_TEST((hear(peer, much.size()) == much));
   writer.join();
+}
+
+// Whatever of it the proxy reads in one turn: the last piece of a turn must not wait for more.
+BOOST_AUTO_TEST_CASE(what_piled_up_behind_a_cut_passes_whole_though_nothing_follows) {
+  World world;
+  const Descriptor client = world.connect();
+  const Descriptor peer = world.accept();
+  say(client, "hello");
+  BOOST_TEST(hear(peer, 5) == "hello");
+  for (std::size_t pieces = 12; pieces <= 20; ++pieces) {
+    const std::string much(pieces * 64 * 1024, static_cast<char>('a' + pieces));
+    world.with_proxy([](FaultProxy& proxy) { proxy.cut(there, Cut::silent); });
+    std::thread writer = write_all(client, much);
+    world.settle();
+    world.with_proxy([](FaultProxy& proxy) { proxy.heal(there, Cut::silent); });
+    BOOST_TEST((hear(peer, much.size()) == much));
+    writer.join();
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_silent_cut_of_one_direction_passes_nothing_there_until_it_is_healed) {
