@@ -1,5 +1,6 @@
 # The groups `replicas` and `failover` of tools/bench.sh, which sources this: five replicas of each
-# of our phases beside five members of etcd and of ZooKeeper, and phase 2 as the yardstick without replication.
+# of our phases beside five members of etcd and of ZooKeeper, and phase 2 as the yardstick without
+# replication.
 #
 # Every system gets both cores, and shares them with the load, which is the same for all: so many
 # closed-loop clients, spread over all replicas, 1,000 keys of 16 bytes, values of 64; a lone client
@@ -137,7 +138,8 @@ cluster_writes() {
   return 1
 }
 
-# start_cluster SYSTEM: p2, p3, p4, p5, etcd, zookeeper, or p3n, p4n, p5n that never sync; it can write then.
+# start_cluster SYSTEM: p2, p3, p4, p5, etcd, zookeeper, or p3n, p4n, p5n that never sync; it can
+# write then.
 start_cluster() {
   local system=$1 tries base dir
   for ((tries = 0; tries < 3; tries++)); do
@@ -159,7 +161,8 @@ start_cluster() {
 
 stop_cluster() {
   stop_servers
-  [ "${#cluster_pids[@]}" = 0 ] || rm -rf "${work:?}"/p? "${work:?}"/p?n "${work:?}/etcd" "${work:?}/zookeeper"
+  [ "${#cluster_pids[@]}" = 0 ] ||
+    rm -rf "${work:?}"/p? "${work:?}"/p?n "${work:?}"/{etcd,zookeeper}
   cluster_pids=()
   cluster_ports=()
   cluster_http=()
@@ -181,23 +184,17 @@ cluster_memory() {
     awk '/^RssAnon|^RssShmem/ { s += $2 } END { print s / 1024 }'
 }
 
-# http_get PORT PATH: the answer, or nothing
-http_get() {
-  (
-    exec 3<>"/dev/tcp/127.0.0.1/$1"
-    printf 'GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n' "$2" >&3
-    cat <&3
-  ) 2>/dev/null || true
-}
-
-# ask_zookeeper PORT WORD: what one of its four-letter words says
-ask_zookeeper() {
+# ask_port PORT TEXT: all that is answered, or nothing
+ask_port() {
   (
     exec 3<>"/dev/tcp/127.0.0.1/$1"
     printf '%s' "$2" >&3
     cat <&3
   ) 2>/dev/null || true
 }
+
+# http_get PORT PATH: the answer, or nothing
+http_get() { ask_port "$1" "GET $2 HTTP/1.0"$'\r\nHost: 127.0.0.1\r\n\r\n'; }
 
 # cluster_counts: messages and syncs of all replicas so far; zeros for others than ours
 cluster_counts() {
@@ -214,7 +211,7 @@ leader_of_cluster() {
   for i in "${!cluster_http[@]}"; do
     case "$cluster_dialect" in
       etcd) page=$(http_get "${cluster_http[i]}" /metrics) ;;
-      zookeeper) page=$(ask_zookeeper "${cluster_http[i]}" srvr) ;;
+      zookeeper) page=$(ask_port "${cluster_http[i]}" srvr) ;;
       *) page=$(http_get "${cluster_http[i]}" /status) ;;
     esac
     if grep -Eq '^etcd_server_is_leader 1|"plays_leader": 1|^Mode: leader' <<<"$page"; then
