@@ -20,6 +20,12 @@ int digit_of(char hex) {
   return hex >= 'a' ? hex - 'a' + 10 : hex - '0';
 }
 
+/// What follows the first of `mark` in `text`; nothing if there is none.
+std::string_view after_first(char mark, std::string_view text) {
+  const std::size_t at = text.find(mark);
+  return at == std::string_view::npos ? std::string_view{} : text.substr(at + 1);
+}
+
 }  // namespace
 
 bool read_lines(const std::string& path, const std::function<void(std::string_view)>& take,
@@ -103,11 +109,9 @@ std::optional<std::int64_t> TimeReader::read(std::string_view line) {
 }
 
 LineParts split(std::string_view line) {
-  const std::size_t after_time = std::min(line.find(' '), line.size());
-  line.remove_prefix(std::min(after_time + 1, line.size()));
-  const std::size_t after_level = std::min(line.find(' '), line.size());
-  return {.level = line.substr(0, after_level),
-          .fields = line.substr(std::min(after_level + 1, line.size()))};
+  const std::string_view after_time = after_first(' ', line);
+  return {.level = after_time.substr(0, after_time.find(' ')),
+          .fields = after_first(' ', after_time)};
 }
 
 std::optional<std::string_view> find_field(std::string_view fields, std::string_view name) {
