@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include <boost/json.hpp>  // compiled in common/sim/history.cc
+#include <boost/json.hpp>
 
 namespace kv::raft {
 namespace {

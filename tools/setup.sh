@@ -38,13 +38,13 @@ boost_version() {
 boost_packages() {
   version=$(boost_version || true)
   if [ "${version:-0}" -ge 108100 ] &&
-     ls /usr/lib/*/libboost_unit_test_framework.so >/dev/null 2>&1; then
+     ls /usr/lib/*/libboost_unit_test_framework.so /usr/lib/*/libboost_json.so >/dev/null 2>&1; then
     return
   fi
   if apt-cache show libboost1.81-dev 2>/dev/null | grep -q .; then
-    echo libboost1.81-dev libboost-test1.81-dev
+    echo libboost1.81-dev libboost-test1.81-dev libboost-json1.81-dev
   else
-    echo libboost-dev libboost-test-dev
+    echo libboost-dev libboost-test-dev libboost-json-dev
   fi
 }
 

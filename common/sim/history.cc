@@ -5,7 +5,7 @@
 #include <optional>
 #include <string_view>
 
-#include <boost/json/src.hpp>  // once in all: the library without its binary
+#include <boost/json.hpp>
 
 #include "common/kv/names.h"
 #include "common/sim/plain_history.h"
