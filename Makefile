@@ -216,7 +216,7 @@ $(foreach l,$(FOLDERS),$(if $(word 65,$(call grouped,$l)),$(error $l has more fi
 -include $(patsubst %.cc,$(BUILD)/obj/%.d,$(MAIN_SOURCES) tests/main.cc)
 
 compile_commands.json: Makefile
-	@tools/compile_commands.sh '$(subst ','\'',$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(CXXFLAGS))' \
+	@tools/compile_commands.sh '$(subst ','\'',$(CXX) $(CPPFLAGS) -DBOOST_TEST_DYN_LINK $(filter-out --param ggc-%,$(CXXFLAGS)))' \
 	  $(SOURCES) $(FUZZ_SOURCES) > $@
 
 # --- what people type ----------------------------------------------------------------------------
