@@ -1,22 +1,41 @@
 #include "phase2_rpc/tls.h"
 
+#include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+
 #include <boost/asio/ssl/context.hpp>
 
 namespace kv::rpc {
 
 namespace ssl = boost::asio::ssl;
 
+namespace {
+
+/// False if it can be neither.
+bool expect_name(ssl::context& context, const std::string& name) {
+  X509_VERIFY_PARAM* const rules = SSL_CTX_get0_param(context.native_handle());
+  return X509_VERIFY_PARAM_set1_ip_asc(rules, name.c_str()) == 1 ||
+         X509_VERIFY_PARAM_set1_host(rules, name.data(), name.size()) == 1;
+}
+
+}  // namespace
+
 void add_security_flags(host::Flags& flags, Security& target) {
   TlsFiles& tls = target.tls;
   flags.add("--tls-cert", tls.certificate, "this side's certificate and its chain, in PEM", "FILE");
   flags.add("--tls-key", tls.key, "its private key", "FILE");
   flags.add("--tls-ca", tls.authority, "who must have signed the other side's certificate", "FILE");
+  flags.add("--tls-name", tls.name,
+            "the host name or address that the certificate of whom this side calls must have",
+            "NAME");
   flags.add_switch("--insecure", target.insecure,
                    "RPC with other machines without TLS: whoever is on the way reads and writes");
   flags.finally([&tls] {
     const bool all = !tls.certificate.empty() && !tls.key.empty() && !tls.authority.empty();
-    return tls.wanted() && !all ? std::string{"TLS needs all of --tls-cert, --tls-key and --tls-ca"}
-                                : std::string{};
+    if ((tls.wanted() || !tls.name.empty()) && !all) {
+      return std::string{"TLS needs all of --tls-cert, --tls-key and --tls-ca"};
+    }
+    return std::string{};
   });
 }
 
@@ -59,6 +78,10 @@ std::shared_ptr<ssl::context> open_tls(const TlsFiles& files, TlsSide side, std:
   }
   context->load_verify_file(files.authority, error);
   if (failed(files.authority)) {
+    return nullptr;
+  }
+  if (side == TlsSide::client && !files.name.empty() && !expect_name(*context, files.name)) {
+    why = "TLS: '" + files.name + "' is no host name or address: --tls-name";
     return nullptr;
   }
   return context;

@@ -190,7 +190,8 @@ void MemberDesk::ask(NodeId leader) {
   options.servers = {door};
   options.tls = {.certificate = flag_of(plan, "--tls-cert"),
                  .key = flag_of(plan, "--tls-key"),
-                 .authority = flag_of(plan, "--tls-ca")};
+                 .authority = flag_of(plan, "--tls-ca"),
+                 .name = flag_of(plan, "--tls-name")};
   std::string why;
   if (!rpc::read_secret(flag_of(plan, "--cluster-secret"), options.secret, why)) {
     return end(why);

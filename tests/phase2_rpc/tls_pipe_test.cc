@@ -111,6 +111,20 @@ BOOST_AUTO_TEST_CASE(either_side_refuses_a_certificate_of_another_authority) {
   BOOST_TEST(asking.client.why().find("verify failed") != std::string::npos, asking.client.why());
 }
 
+BOOST_AUTO_TEST_CASE(a_peer_is_spoken_to_only_under_the_name_that_was_asked_for) {
+  Certificates certificates;
+  certificates.authority("ours");
+  const TlsFiles server = certificates.signed_by("ours", "replica.example");
+  TlsFiles client = certificates.signed_by("ours", "client");
+  client.name = "replica.example";
+  Pair good{client, server};
+  BOOST_TEST(good.carry(1000));
+  client.name = "other.example";
+  Pair wrong{client, server};
+  BOOST_TEST(!wrong.carry(1000));
+  BOOST_TEST(wrong.client.why().find("verify failed") != std::string::npos, wrong.client.why());
+}
+
 BOOST_AUTO_TEST_CASE(bytes_that_are_no_tls_are_refused) {
   Certificates certificates;
   certificates.authority("ours");

@@ -114,6 +114,21 @@ BOOST_AUTO_TEST_CASE(a_server_of_another_authority_is_refused_by_its_client) {
   BOOST_TEST(answered.result.why.find("verify failed") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(a_server_is_spoken_to_only_under_the_name_that_was_asked_for) {
+  Certificates certificates;
+  certificates.authority("ours");
+  World world{certificates.signed_by("ours", "one.example")};
+  TlsFiles client = certificates.signed_by("ours", "client");
+  client.name = "one.example";
+  BOOST_TEST(world.ask_with(client).answer.value().serving);
+  for (const std::string other : {"two.example", "127.0.0.1"}) {
+    client.name = other;
+    const auto answered = world.ask_with(client, 1s);
+    BOOST_TEST(!answered.answer);
+    BOOST_TEST(answered.result.why.find("verify failed") != std::string::npos, answered.result.why);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_client_without_a_certificate_is_refused) {
   namespace ssl = boost::asio::ssl;
   Certificates certificates;
