@@ -345,12 +345,22 @@ judge_beside_etcd() {
   judge_pair "$name, memory of all" "p$phase.memory" etcd.memory -le 0.2
 }
 
-# judge_floor PHASE TRIPS SYNCS MICROSECONDS: one client's median beside what it must cost
+# judge_floor PHASE TRIPS SYNCS MICROSECONDS: one client's median beside what it must cost; and, for
+# all replicas are on one disk here, beside the same with five syncs at once for each sync
 judge_floor() {
   [ -s "$work/p$1.w1.p50_us" ] || return 0
-  paste "$work/floor.round_trip_us" "$work/floor.sync_us" |
-    awk -v t="$2" -v s="$3" -v u="$4" '{ print t * $1 + s * $2 + u }' >"$work/floor.$1"
+  floor_of "$work/floor.$1" sync_us "${@:2}"
   judge_pair "phase $1, p50 / ($2 trips + $3 sync + $4 us)" "p$1.w1.p50_us" "floor.$1" -le 1
+  floor_of "$work/floor.$1.five" sync_at_once_us "${@:2}"
+  printf '  %-44s %s\n' "  with five syncs at once for a sync" \
+    "$(paste "$work/p$1.w1.p50_us" "$work/floor.$1.five" | awk '{ print $1 / $2 }' | spread |
+      awk '{ printf "%.3f", $1 }')"
+}
+
+# floor_of FILE SYNC TRIPS SYNCS MICROSECONDS: leaves the sum there, one a round
+floor_of() {
+  paste "$work/floor.round_trip_us" "$work/floor.$2" |
+    awk -v t="$3" -v s="$4" -v u="$5" '{ print t * $1 + s * $2 + u }' >"$1"
 }
 
 judge_replicas() {
