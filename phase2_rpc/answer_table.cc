@@ -70,6 +70,7 @@ bool AnswerTable::enter(const Origin& origin, std::uint64_t request_hash, Respon
       now = entry.result;
     } else if (entry.waiters.size() < waiters_max) {
       entry.waiters.push_back(std::move(respond));
+      return false;
     } else {
       now = failure(Code::resource_exhausted, Executed::maybe,
                     "this operation is running, and too many wait for it");

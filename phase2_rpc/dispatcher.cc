@@ -249,10 +249,11 @@ void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to)
     run_here({*this, entry, metadata, context, respond_to});
     return;
   }
-  Respond respond{new Running(*this, entry, std::move(metadata), context, respond_to.later())};
+  const Respond respond{
+      new Running(*this, entry, std::move(metadata), context, respond_to.later())};
   respond.call_->body = call.body;
   respond.call_->context.request = respond.call_->body;
-  start(std::move(respond), once);
+  start(respond, once);
 }
 
 /// On the thread that read it, and without a copy of the request.
@@ -275,7 +276,7 @@ void Dispatcher::run_here(const Asked::InHand& call) {
                                             Respond{respond.call_});
 }
 
-void Dispatcher::start(Respond respond, bool once) {
+void Dispatcher::start(const Respond& respond, bool once) {
   Running& call = *respond.call_;
   if (once) {
     const std::uint64_t hash = XXH3_64bits_withSeed(
@@ -286,13 +287,13 @@ void Dispatcher::start(Respond respond, bool once) {
     call.keeps_answer = true;
   }
   if (call.entry.placement.where == Where::reading_thread) {
-    execute(std::move(respond));
+    execute(respond);
   } else if (!to_pool_([this, respond] { execute(respond); })) {
     respond(failure(Code::resource_exhausted, Executed::no, "the server's queue is full"));
   }
 }
 
-void Dispatcher::execute(Respond respond) {
+void Dispatcher::execute(const Respond& respond) {
   const Running& call = *respond.call_;
   if (now_() >= call.context.deadline) {
     respond(failure(Code::deadline_exceeded, Executed::no, "too late when its turn came"));

@@ -258,8 +258,8 @@ class Dispatcher {
   void finish(const Entry& entry, const CallContext& context, const CallResult& result) const;
   void count_refusal(const CallResult& result) const;
   void run_here(const Asked::InHand& call);
-  void start(Respond respond, bool once);
-  void execute(Respond respond);
+  void start(const Respond& respond, bool once);
+  void execute(const Respond& respond);
   void end(Running& call, const CallResult& result);
 
   Now now_;

@@ -287,7 +287,7 @@ RpcPeerTransport::RpcPeerTransport(Options options, Dispatcher& dispatcher, Noti
     : self_(options.self),
       routes_(options.routes),
       intake_(std::make_unique<Intake>(options, dispatcher, notice)),
-      links_(std::make_unique<Links>(std::move(options), notice)) {}
+      links_(std::make_unique<Links>(std::move(options), std::move(notice))) {}
 
 void RpcPeerTransport::know(const std::vector<host::Peer>& peers) {
   std::vector<host::Peer> others;

@@ -33,10 +33,19 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 
 /// A call on its way: waiting for a connection, in flight, or waiting to be tried again.
 struct RpcClient::Pending {
+  explicit Pending(Impl& its_client) : client(its_client) {}
+  Pending(Impl& its_client, Request its_request, Instant its_deadline, Done its_done,
+          BackOff its_back_off)
+      : client(its_client),
+        request(std::move(its_request)),
+        deadline(its_deadline),
+        done(std::move(its_done)),
+        back_off(its_back_off) {}
+
   Impl& client;
-  Request request{};
+  Request request;
   Instant deadline{};
-  Done done{};
+  Done done;
   BackOff back_off{BackOff::Options{}};
   Instant not_before{};
   bool one_way = false;

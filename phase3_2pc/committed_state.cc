@@ -21,8 +21,7 @@ std::vector<std::string> keys_of(const Command& command) {
     keys.push_back(write.key);
   }
   std::ranges::sort(keys);
-  const auto again = std::ranges::unique(keys);
-  keys.erase(again.begin(), again.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end());
   return keys;
 }
 

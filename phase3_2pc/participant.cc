@@ -389,7 +389,7 @@ void Participant::release_decided() {
 
 void Participant::read(Instant now, RequestId id, const Command& command, Effects& out) {
   if (command.verb != Verb::get || !locks_.prepared(command.key)) {
-    state_->read(command, out.answers.emplace_back(id).reply);
+    state_->read(command, out.answers.emplace_back(Answer{id, {}}).reply);
     return;
   }
   if (reads_waiting_ >= options_.reads_waiting_max) {
@@ -411,7 +411,7 @@ void Participant::serve_readers(const std::vector<std::string>& keys, Effects& o
       continue;  // whoever let go only waited for it
     }
     for (const Reader& reader : found->second) {
-      state_->read(reader.command, out.answers.emplace_back(reader.id).reply);
+      state_->read(reader.command, out.answers.emplace_back(Answer{reader.id, {}}).reply);
       --reads_waiting_;
     }
     readers_.erase(found);

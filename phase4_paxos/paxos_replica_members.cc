@@ -65,7 +65,7 @@ void PaxosReplica::know_peers() {
   std::vector<NodeId> peers = members_;
   std::ranges::copy(configurations_.nodes(), std::back_inserter(peers));
   std::ranges::sort(peers);
-  peers.erase(std::ranges::unique(peers).begin(), peers.end());
+  peers.erase(std::unique(peers.begin(), peers.end()), peers.end());
   acquaintance_.know(std::move(peers));
 }
 

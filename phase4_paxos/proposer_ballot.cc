@@ -247,9 +247,7 @@ void Proposer::on_refused(Instant now, const Refused& refused, Post& post) {
   if (refused.ballot != ballot_ || refused.promised <= ballot_) {
     return;  // of an earlier ballot; or that acceptor hears a leader
   }
-  if (stage_ == Stage::preparing) {
-    follow(now, "refused", post);
-  } else if (stage_ == Stage::leading && duels()) {
+  if (stage_ == Stage::preparing || (stage_ == Stage::leading && duels())) {
     follow(now, "refused", post);
   } else if (stage_ == Stage::leading && challenge_round_ == 0) {
     // Somebody has promised more to somebody. Does a majority still follow? If so it is won anew

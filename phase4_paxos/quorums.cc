@@ -19,7 +19,7 @@ Quorums::Quorums(const Configurations& configurations, Slot from) {
     }
   }
   std::ranges::sort(seats_);
-  seats_.erase(std::ranges::unique(seats_).begin(), seats_.end());
+  seats_.erase(std::unique(seats_.begin(), seats_.end()), seats_.end());
   check(seats_.size() <= 64);
   for (const Seat& seat : seats_) {
     if (nodes_.empty() || nodes_.back() != seat.node) {

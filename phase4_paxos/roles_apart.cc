@@ -156,7 +156,7 @@ void RolesApart::bear(Part part, PaxosReplica::Cast cast) {
   end(part);
   auto role = std::make_unique<PaxosReplica>(self_, members_, options_);
   role->adopt(std::move(cast));
-  role->speak_to([this](Bytes message) {
+  role->speak_to([this](const Bytes& message) {
     if (auto for_home = hand_to_roles(self_, message)) {
       post_home(std::move(*for_home));
     }

@@ -372,7 +372,7 @@ std::uint64_t Search::proposed(const Cluster& cluster, const Ballot& ballot) con
 
 std::string Search::tell(const Letter& letter) const {
   static constexpr const char* names[] = {"", "Prepare", "Promise", "Accept", "Accepted"};
-  const auto kind = static_cast<std::size_t>(letter.message[0]);
+  const auto kind = std::size_t{static_cast<std::uint8_t>(letter.message[0])};
   std::string name = kind < std::size(names)                                     ? names[kind]
                      : letter.message[0] == static_cast<char>(Kind::recover_ask) ? "RecoverAsk"
                                                                                  : "RecoverTell";

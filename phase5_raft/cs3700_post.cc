@@ -42,7 +42,7 @@ std::vector<Cs3700Bag> bags_of(std::vector<Cs3700Letter> passing, std::vector<Cs
     // Whoever gets it next answers the same sender as we do: our answer rides with his.
     const NodeId next = passing.front().to;
     const NodeId then = passing.front().from;
-    Cs3700Bag& bag = bags.emplace_back(std::move(passing));
+    Cs3700Bag& bag = bags.emplace_back(Cs3700Bag{std::move(passing)});
     std::erase_if(own, [&](Cs3700Letter& each) {
       const bool rides = (each.to == next || each.to == then) && has_room(bag, each);
       if (rides) {

@@ -23,8 +23,7 @@ std::vector<NodeId> Membership::others(NodeId self) const {
   all.insert(all.end(), outgoing.begin(), outgoing.end());
   all.insert(all.end(), learners.begin(), learners.end());
   std::ranges::sort(all);
-  const auto repeats = std::ranges::unique(all);
-  all.erase(repeats.begin(), repeats.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   std::erase(all, self);
   return all;
 }

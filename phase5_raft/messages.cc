@@ -31,7 +31,8 @@ std::optional<Variant> decode_any(ByteView bytes, std::index_sequence<numbers...
   const auto kind = static_cast<std::uint8_t>(bytes.front());
   bytes.remove_prefix(1);
   std::optional<Variant> any;
-  ((kind == numbers ? (any = decode_one<Variant, numbers>(bytes), true) : false) || ...);
+  static_cast<void>(
+      ((kind == numbers ? (any = decode_one<Variant, numbers>(bytes), true) : false) || ...));
   return any;
 }
 

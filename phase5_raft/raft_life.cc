@@ -195,11 +195,11 @@ void RaftLife::receive(Instant now, NodeId from, ByteView message, Effects& out)
   std::visit(
       [&](const auto& each) {
         using Kind = std::decay_t<decltype(each)>;
-        if constexpr (std::is_same_v<Kind, Greet> || std::is_same_v<Kind, Greeted>) {
-          on(now, from, each, out);
-        } else if (!acquaintance_.born()) {
-          // It cannot know what it has forgotten: it neither votes nor acknowledges.
-        } else if constexpr (requires { raft_.on(now, from, each, out); }) {
+        constexpr bool meets = std::is_same_v<Kind, Greet> || std::is_same_v<Kind, Greeted>;
+        if (!meets && !acquaintance_.born()) {
+          return;  // it cannot know what it has forgotten: it neither votes nor acknowledges
+        }
+        if constexpr (requires { raft_.on(now, from, each, out); }) {
           raft_.on(now, from, each, out);
         } else {
           on(now, from, each, out);
@@ -223,7 +223,7 @@ void RaftLife::request(Instant now, RequestId id, const Command& command, Effect
     return answer(id, Status::unavailable, "this replica lost its disk: see its log", out);
   }
   if (command.verb == Verb::ping) {
-    return machine_->read(command, out.answers.emplace_back(id).reply);
+    return machine_->read(command, out.answers.emplace_back(Answer{id, {}}).reply);
   }
   if (const char* why = refusal_of(command)) {
     return answer(id, Status::bad_request, why, out);
@@ -360,7 +360,7 @@ void RaftLife::sweep(Instant now, Effects& out) {
 }
 
 void RaftLife::answer(RequestId id, Status status, const char* why, Effects& out) {
-  Reply& reply = out.answers.emplace_back(id).reply;
+  Reply& reply = out.answers.emplace_back(Answer{id, {}}).reply;
   reply.status = status;
   reply.why = why;
 }

@@ -198,7 +198,7 @@ class RaftLife final : private StateImages {
   std::string transfer_to(Instant now, Effects& out);
   std::string begin_change(Instant now, Membership next, Effects& out);
   void meet(NodeId node);
-  void end_change(Status status, std::string why, Effects& out);
+  void end_change(Status status, const std::string& why, Effects& out);
   void look_at_members(Instant now, Effects& out);
 
   // Divergence.

@@ -102,7 +102,7 @@ void RaftLife::go_on_with_change(Instant now, Effects& out) {
       break;
   }
   if (change_ && now >= change_->until) {
-    return end_change(Status::unknown, std::move(why), out);
+    return end_change(Status::unknown, why, out);
   }
   if (change_) {
     change_->look_at = now + options_.ask_again_after;
@@ -239,7 +239,7 @@ void RaftLife::meet(NodeId node) {
   }
 }
 
-void RaftLife::end_change(Status status, std::string why, Effects& out) {
+void RaftLife::end_change(Status status, const std::string& why, Effects& out) {
   const Change ended = *std::exchange(change_, std::nullopt);
   for (const RequestId id : ended.asked) {
     out.answers.push_back({id, {.status = status, .value = {}, .why = why}});

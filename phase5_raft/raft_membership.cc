@@ -131,8 +131,7 @@ std::vector<NodeId> Raft::reachable() const {
     }
   }
   std::ranges::sort(all);
-  const auto repeats = std::ranges::unique(all);
-  all.erase(repeats.begin(), repeats.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
 }
 

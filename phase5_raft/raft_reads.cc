@@ -111,7 +111,7 @@ void RaftLife::serve_granted(Effects& out) {
 
 void RaftLife::serve(std::vector<Read>& reads, Effects& out) {
   for (const Read& each : reads) {
-    machine_->read(each.command, out.answers.emplace_back(each.request).reply);
+    machine_->read(each.command, out.answers.emplace_back(Answer{each.request, {}}).reply);
   }
   reads_waiting_ -= reads.size();
   reads.clear();

@@ -28,7 +28,7 @@ void RaftReplica::request(Instant now, RequestId id, const Command& command, Eff
   if (life_) {
     return life_->request(now, id, command, out);
   }
-  Reply& reply = out.answers.emplace_back(id).reply;
+  Reply& reply = out.answers.emplace_back(Answer{id, {}}).reply;
   reply.status = Status::unavailable;
   reply.why = "the role raft is down";
 }
@@ -102,7 +102,7 @@ void RaftReplica::change_members(Instant now, RequestId id, const MemberChange& 
   if (life_) {
     return life_->change_members(now, id, change, out);
   }
-  Reply& reply = out.answers.emplace_back(id).reply;
+  Reply& reply = out.answers.emplace_back(Answer{id, {}}).reply;
   reply.status = Status::unavailable;
   reply.why = "the role raft is down";
 }

@@ -36,7 +36,7 @@ void Raft::begin_image(Instant now, Effects& out) {
   if (needs == peers_.end() || images_ == nullptr || !images_->begin_image()) {
     return;
   }
-  Outgoing& image = outgoing_.emplace();
+  Outgoing& image = outgoing_.emplace(Outgoing{});
   image.to = needs->id;
   image.head = {.term = term_,
                 .image = random_.next(),

@@ -109,7 +109,7 @@ std::vector<std::string> arguments_of(const Plan& plan, NodeId node, const Compa
       add("--routes", list(company.routes));
     }
     if (company.joins) {
-      arguments.push_back("--join");
+      arguments.emplace_back("--join");
     }
     add("--data", data_folder(plan, node));
   }

@@ -78,7 +78,7 @@ std::string MemberDesk::refusal(const std::string& verb, const std::string& who,
   return {};
 }
 
-void MemberDesk::add(const std::string& who, Cluster::Done done) {
+void MemberDesk::add(const std::string& who, const Cluster::Done& done) {
   NodeId node;
   std::string why = refusal("add", who, node);
   if (why.empty() && cluster_.is_member(node)) {

@@ -30,7 +30,7 @@ class MemberDesk {
   // `who` is a node's number; to remove also a role such as `leader`.
 
   /// Starts the node's process on an empty disk, and ends it again if it is not let in.
-  void add(const std::string& who, Cluster::Done done);
+  void add(const std::string& who, const Cluster::Done& done);
   /// Stops its process once the others do without it; its data folder is put aside.
   void remove(const std::string& who, Cluster::Done done);
   void transfer(const std::string& who, Cluster::Done done);

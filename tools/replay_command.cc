@@ -57,6 +57,7 @@ int replay_command(int argc, const char* const* argv) {
     words.emplace_back("--trap");
   }
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) {
     arguments.push_back(word.data());
   }

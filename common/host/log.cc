@@ -336,7 +336,7 @@ char* LogWriter::begin(Level level, WallTime time, std::size_t room) {
   }
   char* const at = batch_.data() + used_;
   std::memcpy(at, stamp_.of(time).data(), TimeStamp::bytes);
-  std::memcpy(at + TimeStamp::bytes, after_time.data(), after_time.size());
+  after_time.copy(at + TimeStamp::bytes, after_time.size());
   return at + TimeStamp::bytes + after_time.size();
 }
 

@@ -86,7 +86,7 @@ std::string Disk::rot(Random& random) {
   }
   const std::string* youngest = name_of_youngest();
   const bool last = youngest != nullptr && random.chance(0.5);
-  const std::string name = last ? *youngest : filled[random.below(filled.size())];
+  std::string name = last ? *youngest : filled[random.below(filled.size())];
   File& victim = file(name);
   const Extent where = last ? youngest_.extent : Extent{0, victim.medium.size()};
   const std::uint64_t bit = random.between(where.begin * 8, where.end * 8 - 1);
