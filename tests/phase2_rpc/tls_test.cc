@@ -185,6 +185,16 @@ BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_used_is_named_in_one_line) {
   BOOST_TEST(why.find('\n') == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_can_be_no_name_is_refused_in_one_line) {
+  Certificates certificates;
+  certificates.authority("ours");
+  TlsFiles files = certificates.signed_by("ours", "client");
+  files.name = std::string{"one\0two", 7};
+  std::string why;
+  BOOST_TEST(!open_tls(files, TlsSide::client, why));
+  BOOST_TEST(why.find("--tls-name") != std::string::npos, why);
+}
+
 BOOST_AUTO_TEST_CASE(without_tls_only_this_machine_is_served_unless_somebody_says_so) {
   Dispatcher dispatcher{[] { return host::run_now(); },
                         [](const std::function<void()>&) { return false; }};
