@@ -92,6 +92,12 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     const std::string silent = std::to_string(hearing_.silent().begin()->value);
     return answer(ticket, {Status::unavailable, {}, "replica " + silent + " does not answer"}, out);
   }
+  // What begins just before its deadline aborts with the first message that is lost; and after it
+  // the next, which waited as long. So its turn is for one who still has the time for it.
+  if (found->second.deadline - now < options_.turn_min) {
+    participant_.release(now, ticket, out);
+    return answer(ticket, {Status::aborted, {}, "the key stayed busy"}, out);
+  }
   Entry& entry = open_entry(now, ticket, plan);
   note(out, options_.note_level, Level::debug, coordinator_role, "begin",
        [&](wire::LogFields& fields) {
@@ -159,6 +165,11 @@ void Coordinator::on_vote(Instant now, NodeId from, const Vote& vote, Effects& o
     case Ballot::refused:
       return abort_and_retry(now, *entry, out);
     case Ballot::diverged:
+      note(out, options_.note_level, Level::error, coordinator_role, "divergence",
+           [&](wire::LogFields& fields) {
+             add_txn(fields, vote.txn);
+             fields.add("from", from.value).add("key", entry->transaction.parts.front().key);
+           });
       return abort_and_answer(now, *entry, Status::unavailable,
                               "the replicas hold different values", out);
     case Ballot::withdrawn:

@@ -58,6 +58,7 @@ struct TwoPhaseOptions {
 
   // All below the two seconds that our clients wait, so that they hear what is certain.
   Duration request_patience = std::chrono::milliseconds{1500};  // of an update, with all its tries
+  Duration turn_min = std::chrono::milliseconds{150};           // what must be left of it to begin
   Duration forward_patience = std::chrono::milliseconds{1700};  // beyond the home's own patience
   Duration read_patience = std::chrono::milliseconds{1500};     // of a GET whose key is in doubt
 

@@ -61,16 +61,12 @@ void Participant::on_prepare(Instant now, Transaction&& transaction, Effects& ou
   settle(now, turned, out);
 }
 
-/// It has its keys. Both replicas hold their locks, so what stands there must be the same.
+/// It has its keys. If its coordinator has not aborted it by now, both replicas hold their locks,
+/// and what stands there must be the same.
 void Participant::promise(Instant now, Held& held, Effects& out) {
   const TxnId txn = held.transaction.id;
   if (has_diverged(held.transaction)) {
-    note(out, options_.note_level, Level::error, participant_role, "divergence",
-         [&](wire::LogFields& fields) {
-           add_txn(fields, txn);
-           fields.add("key", held.claim.keys.front());
-         });
-    vote(txn, Ballot::diverged);
+    vote(txn, Ballot::diverged);  // the coordinator knows whether that means anything
     return drop(now, txn, out);
   }
   if (!forwards_.promise(held.transaction.asker)) {

@@ -177,21 +177,14 @@ class Cluster {
     for (Answer& answer : out.answers) {
       answers[answer.request] = std::move(answer.reply);
     }
+    for (const Note& note : out.notes) {
+      if (note.level == Level::error) {
+        errors.push_back(note.fields);
+      }
+    }
   }
 
-  std::map<RequestId, Reply> answers;
-  std::map<MessageKind, std::size_t> messages;  // between nodes, pulses not counted
-  std::map<NodeId, std::size_t> forces;         // turns whose records somebody waits for
-  std::vector<std::pair<NodeId, RecordKind>> log;
-  std::set<std::pair<NodeId, NodeId>> cut;
-
- private:
-  struct Mail {
-    NodeId from;
-    NodeId to;
-    Bytes message;
-  };
-
+  /// What ends each turn of node `id`.
   void end_turn(NodeId id, Effects& out) {
     Node& node = nodes_[id];
     if (node.replica->wake_at() <= now_) {
@@ -200,6 +193,20 @@ class Cluster {
     node.replica->check_invariants();
     take(id, out);
   }
+
+  std::map<RequestId, Reply> answers;
+  std::map<MessageKind, std::size_t> messages;  // between nodes, pulses not counted
+  std::map<NodeId, std::size_t> forces;         // turns whose records somebody waits for
+  std::vector<std::pair<NodeId, RecordKind>> log;
+  std::vector<std::string> errors;  // notes at that level
+  std::set<std::pair<NodeId, NodeId>> cut;
+
+ private:
+  struct Mail {
+    NodeId from;
+    NodeId to;
+    Bytes message;
+  };
 
   TwoPhaseOptions options_;
   std::vector<NodeId> ids_;

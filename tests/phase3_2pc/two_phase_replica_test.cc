@@ -192,6 +192,25 @@ BOOST_AUTO_TEST_CASE(an_update_of_a_key_in_doubt_ends_before_its_client_gives_up
   BOOST_TEST((cluster.answers[read].status == Status::unavailable));
 }
 
+/// Else it would abort with the first message that is lost, and so would all that wait behind it.
+BOOST_AUTO_TEST_CASE(an_update_whose_turn_comes_too_late_for_a_lost_message_does_not_begin) {
+  Cluster cluster{3, {.vote_patience = seconds{10}, .silence = seconds{10}}};
+  const std::string key = cluster.key_of_home(1);
+  cluster.cut = {{{3}, {1}}};
+  cluster.ask(1, put(key, "first"));
+  cluster.pass(milliseconds{100});
+  const RequestId late = cluster.ask(1, put(key, "late"));
+  cluster.pass(milliseconds{400});
+  const RequestId timely = cluster.ask(1, put(key, "timely"));
+  cluster.pass(milliseconds{1040});  // the first has ended at its deadline
+  BOOST_TEST(cluster.answers[late].why == "the key stayed busy");
+  BOOST_TEST(cluster.at(1).coordinator().undecided() == 1U);
+  cluster.cut.clear();
+  cluster.pass(milliseconds{200});
+  BOOST_TEST((cluster.answers[timely].status == Status::ok));
+  check_alike(cluster, 3);
+}
+
 BOOST_AUTO_TEST_CASE(a_coordinator_that_dies_undecided_has_done_nothing) {
   Cluster cluster{3};
   const std::string key = cluster.key_of_home(1);
@@ -451,6 +470,28 @@ BOOST_AUTO_TEST_CASE(a_replica_that_holds_something_else_is_found_out_before_it_
   BOOST_TEST((reply.status == Status::unavailable));
   BOOST_TEST(reply.why == "the replicas hold different values");
   BOOST_TEST(cluster.told(2, get(key)).value == "v");
+  BOOST_TEST_REQUIRE(cluster.errors.size() == 1U);
+  BOOST_TEST(cluster.errors.front().find("event=divergence") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_prepare_older_than_its_abort_finds_another_value_and_is_no_divergence) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "v"));
+  const std::uint64_t boot = cluster.at(1).coordinator().boot();
+  const ListMessage<Transaction> prepare{
+      .header = {.boot = boot, .mark_boot = boot, .mark_sequence = 1, .clock = 1},
+      .items = {{.id = {{1}, boot, 100},
+                 .age = {1, {1}},
+                 .parts = {{.key = key, .before = 1, .change = Change::put, .value = "w"}}}}};
+  Effects out;
+  cluster.at(2).receive(cluster.now(), {1},
+                        static_cast<char>(MessageKind::prepare) + wire::encode(prepare), out);
+  cluster.end_turn({2}, out);
+  cluster.settle();
+  BOOST_TEST(cluster.messages[MessageKind::vote] > 0U);
+  BOOST_TEST(cluster.errors.empty());
+  check_alike(cluster, 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
