@@ -6,39 +6,31 @@
 
 namespace kv::sim {
 
-void Disk::write(const std::string& name, std::size_t offset, ByteView bytes) {
-  if (!folder_.contains(name)) {
-    const FolderChange change{.removed = "", .added = name, .file = place_of_new_file()};
-    apply(folder_, change);
-    folder_changes_.push_back(change);
+void Disk::write(const std::string& name, std::size_t offset, ByteView bytes, std::size_t zeros) {
+  if (!holds(name)) {
+    change({.removed = "", .added = name, .file = std::make_shared<File>()});
   }
   File& target = file(name);
-  check(offset <= target.seen.size());
-  const std::size_t end = offset + bytes.size();
-  target.seen.replace(offset, std::min(bytes.size(), target.seen.size() - offset), bytes);
-  target.unsynced.push_back({offset, end});
+  target.seen.put(offset, bytes, zeros);
+  target.unsynced.push_back({offset, offset + bytes.size() + zeros});
 }
 
 void Disk::sync(const std::string& name) {
-  File& target = file(name);
-  for (const Extent& extent : target.unsynced) {
-    copy_to_medium(target, extent.begin, extent.end);
-    youngest_ = {.file = folder_.at(name), .extent = extent};
+  const FileRef& target = folder_.at(name);
+  for (const Extent& extent : target->unsynced) {
+    target->medium.copy(target->seen, extent.begin, extent.end);
+    youngest_ = {.file = target, .extent = extent};
   }
-  target.unsynced.clear();
+  target->unsynced.clear();
 }
 
 void Disk::rename(const std::string& from, const std::string& to) {
-  const FolderChange change{.removed = from, .added = to, .file = folder_.at(from)};
-  apply(folder_, change);
-  folder_changes_.push_back(change);
+  change({.removed = from, .added = to, .file = folder_.at(from)});
 }
 
 void Disk::remove(const std::string& name) {
   check(holds(name));
-  const FolderChange change{.removed = name, .added = "", .file = 0};
-  apply(folder_, change);
-  folder_changes_.push_back(change);
+  change({.removed = name, .added = "", .file = nullptr});
 }
 
 void Disk::sync_folder() {
@@ -46,17 +38,19 @@ void Disk::sync_folder() {
     apply(folder_on_medium_, change);
   }
   folder_changes_.clear();
-  drop_unnamed();
 }
 
-ByteView Disk::read(const std::string& name) const {
-  return files_[folder_.at(name)].seen;
+ByteView Disk::read(const std::string& name) {
+  return file(name).seen.laid_out();
 }
 
-std::vector<std::string> Disk::names() const {
+std::vector<std::string> Disk::names(std::string_view prefix) const {
   std::vector<std::string> names;
-  for (const auto& [name, _] : folder_) {
-    names.push_back(name);
+  for (auto at = folder_.lower_bound(prefix); at != folder_.end(); ++at) {
+    if (!at->first.starts_with(prefix)) {
+      break;
+    }
+    names.push_back(at->first);
   }
   return names;
 }
@@ -68,16 +62,15 @@ void Disk::crash(Random& random) {
   }
   folder_ = folder_on_medium_;
   folder_changes_.clear();
-  for (const auto& [_, index] : folder_) {
-    crash_file(files_[index], static_cast<Loss>(random.below(4)), random);
+  for (const auto& [_, file] : folder_) {
+    crash_file(*file, static_cast<Loss>(random.below(4)), random);
   }
-  drop_unnamed();
 }
 
 std::string Disk::rot(Random& random) {
   std::vector<std::string> filled;
-  for (const auto& [name, index] : folder_) {
-    if (!files_[index].medium.empty()) {
+  for (const auto& [name, file] : folder_) {
+    if (file->medium.length > 0) {
       filled.push_back(name);
     }
   }
@@ -88,20 +81,22 @@ std::string Disk::rot(Random& random) {
   const bool last = youngest != nullptr && random.chance(0.5);
   std::string name = last ? *youngest : filled[random.below(filled.size())];
   File& victim = file(name);
-  const Extent where = last ? youngest_.extent : Extent{0, victim.medium.size()};
+  const Extent where = last ? youngest_.extent : Extent{0, victim.medium.length};
   const std::uint64_t bit = random.between(where.begin * 8, where.end * 8 - 1);
-  victim.medium[bit / 8] = static_cast<char>(victim.medium[bit / 8] ^ (1 << (bit % 8)));
+  char& rotten = victim.medium.laid_out()[bit / 8];
+  rotten = static_cast<char>(rotten ^ (1 << (bit % 8)));
   victim.seen = victim.medium;
   return name;
 }
 
 /// Nothing if that file is gone, or is another by now.
 const std::string* Disk::name_of_youngest() const {
+  const FileRef youngest = youngest_.file.lock();
   const auto found =
-      std::ranges::find(folder_, youngest_.file, [](const auto& entry) { return entry.second; });
+      std::ranges::find(folder_, youngest, [](const auto& entry) { return entry.second; });
   const Extent& extent = youngest_.extent;
-  const bool there = found != folder_.end() && extent.begin < extent.end &&
-                     extent.end <= files_[found->second].medium.size();
+  const bool there =
+      found != folder_.end() && extent.begin < extent.end && extent.end <= youngest->medium.length;
   return there ? &found->first : nullptr;
 }
 
@@ -109,26 +104,37 @@ void Disk::wipe() {
   *this = Disk{};
 }
 
-std::uint32_t Disk::place_of_new_file() {
-  if (free_places_.empty()) {
-    files_.emplace_back();
-    return static_cast<std::uint32_t>(files_.size() - 1);
-  }
-  const std::uint32_t place = free_places_.back();
-  free_places_.pop_back();
-  return place;
+void Disk::change(FolderChange change) {
+  apply(folder_, change);
+  folder_changes_.push_back(std::move(change));
 }
 
-Disk::File& Disk::file(const std::string& name) {
-  return files_[folder_.at(name)];
+void Disk::Content::put(std::size_t offset, ByteView what, std::size_t zeros) {
+  check(offset <= length);
+  const std::size_t end = offset + what.size();
+  bytes.resize(std::max(bytes.size(), offset));
+  bytes.replace(offset, std::min(what.size(), bytes.size() - offset), what);
+  const std::size_t overwritten = std::min(zeros, bytes.size() - end);
+  bytes.replace(end, overwritten, overwritten, '\0');
+  length = std::max(length, end + zeros);
 }
 
-void Disk::copy_to_medium(File& file, std::size_t begin, std::size_t end) {
-  end = std::min(end, file.seen.size());
-  if (end > file.medium.size()) {
-    file.medium.resize(end);
+/// From `begin` to `end`, or to where the other ends. What lies before, and was never written here,
+/// is zeros.
+void Disk::Content::copy(const Content& from, std::size_t begin, std::size_t end) {
+  end = std::min(end, from.length);
+  if (begin >= end) {
+    return;
   }
-  file.medium.replace(begin, end - begin, file.seen, begin, end - begin);
+  const std::size_t stored = std::clamp(from.bytes.size(), begin, end);
+  length = std::max(length, begin);
+  const ByteView what = ByteView{from.bytes}.substr(std::min(begin, from.bytes.size()));
+  put(begin, what.substr(0, stored - begin), end - stored);
+}
+
+Bytes& Disk::Content::laid_out() {
+  bytes.resize(length);
+  return bytes;
 }
 
 void Disk::crash_file(File& file, Loss loss, Random& random) {
@@ -141,8 +147,8 @@ void Disk::crash_file(File& file, Loss loss, Random& random) {
                         (loss == Loss::some && random.chance(0.5));
       if (!lost) {
         const std::size_t begin = (first + i) * sector_bytes;
-        copy_to_medium(file, std::max(begin, extent.begin),
-                       std::min(begin + sector_bytes, extent.end));
+        file.medium.copy(file.seen, std::max(begin, extent.begin),
+                         std::min(begin + sector_bytes, extent.end));
       }
     }
   }
@@ -156,28 +162,6 @@ void Disk::apply(Folder& folder, const FolderChange& change) {
   }
   if (!change.added.empty()) {
     folder[change.added] = change.file;
-  }
-}
-
-/// Empties what no name leads to any more, for new files to come. No change may be pending: it
-/// would name a place that is given away.
-void Disk::drop_unnamed() {
-  check(folder_changes_.empty());
-  std::vector<bool> named(files_.size());
-  for (const Folder* folder : {&folder_, &folder_on_medium_}) {
-    for (const auto& [_, place] : *folder) {
-      named[place] = true;
-    }
-  }
-  free_places_.clear();
-  for (std::uint32_t place = 0; place < files_.size(); ++place) {
-    if (!named[place]) {
-      File& dropped = files_[place];  // its memory is kept: the next file is as long
-      dropped.seen.clear();
-      dropped.medium.clear();
-      dropped.unsynced.clear();
-      free_places_.push_back(place);
-    }
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,16 +22,17 @@ inline constexpr std::size_t sector_bytes = 512;
 
 class Disk {
  public:
-  /// Makes the file if it is not there; `offset` is at most its length.
-  void write(const std::string& name, std::size_t offset, ByteView bytes);
+  /// Makes the file if it is not there; `offset` is at most its length. Many zeros, as of a file
+  /// that is laid out in advance, may follow the bytes: they cost nothing.
+  void write(const std::string& name, std::size_t offset, ByteView bytes, std::size_t zeros = 0);
   void sync(const std::string& name);
   void rename(const std::string& from, const std::string& to);  // over `to`, if that is there
   void remove(const std::string& name);
   void sync_folder();
 
   bool holds(const std::string& name) const { return folder_.contains(name); }
-  ByteView read(const std::string& name) const;
-  std::vector<std::string> names() const;  // in their order
+  ByteView read(const std::string& name);                              // until the next write to it
+  std::vector<std::string> names(std::string_view prefix = {}) const;  // in their order
 
   /// The process ends, or the machine: decides for every sector that was not synced.
   void crash(Random& random);
@@ -44,36 +46,40 @@ class Disk {
     std::size_t begin;
     std::size_t end;
   };
+  /// What a file holds: `bytes`, and zeros from there to `length`.
+  struct Content {
+    Bytes bytes;
+    std::size_t length = 0;
+
+    void put(std::size_t offset, ByteView what, std::size_t zeros);
+    void copy(const Content& from, std::size_t begin, std::size_t end);
+    Bytes& laid_out();  // all of it
+  };
   struct File {
-    Bytes seen;
-    Bytes medium;
+    Content seen;
+    Content medium;
     std::vector<Extent> unsynced;
   };
+  using FileRef = std::shared_ptr<File>;  // a file is there for as long as a name leads to it
   struct FolderChange {
     std::string removed;  // a name that is gone; may be empty
     std::string added;    // a name that is there; may be empty
-    std::uint32_t file = 0;
+    FileRef file;
   };
-  using Folder = std::map<std::string, std::uint32_t>;
-
+  using Folder = std::map<std::string, FileRef, std::less<>>;
   /// Where the last sync wrote last; nothing that the folder still leads to is possible too.
   struct Youngest {
-    std::uint32_t file = 0;
+    std::weak_ptr<File> file;
     Extent extent{0, 0};
   };
-
   enum class Loss : std::uint8_t { all, none, tail, some };
 
-  std::uint32_t place_of_new_file();
-  File& file(const std::string& name);
-  static void copy_to_medium(File& file, std::size_t begin, std::size_t end);
+  File& file(const std::string& name) { return *folder_.at(name); }
+  void change(FolderChange change);
   static void crash_file(File& file, Loss loss, Random& random);
   static void apply(Folder& folder, const FolderChange& change);
-  void drop_unnamed();
   const std::string* name_of_youngest() const;
 
-  std::vector<File> files_;
-  std::vector<std::uint32_t> free_places_;  // of files_: nothing leads there
   Folder folder_;
   Folder folder_on_medium_;
   std::vector<FolderChange> folder_changes_;  // not synced

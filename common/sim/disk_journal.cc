@@ -110,10 +110,7 @@ void DiskJournal::forget() {
 
 std::vector<DiskJournal::Segment> DiskJournal::find_segments(Recovery& recovery) {
   std::vector<Segment> found;
-  for (const std::string& name : disk_.names()) {
-    if (!name.starts_with(journal_prefix)) {
-      continue;
-    }
+  for (const std::string& name : disk_.names(journal_prefix)) {
     std::string why;
     const auto header =
         wire::decode_segment_header(disk_.read(name).substr(0, wire::journal_block_bytes), why);
@@ -154,7 +151,7 @@ void DiskJournal::read_segment(const Segment& segment, bool last, std::uint64_t 
   last_bytes_ = bytes.size();
   recovery.torn_bytes = reader.end().torn_bytes;
   if (recovery.torn_bytes > 0) {
-    disk_.write(segment.name, offset_, Bytes(recovery.torn_bytes, '\0'));
+    disk_.write(segment.name, offset_, {}, recovery.torn_bytes);
     disk_.sync(segment.name);
   }
 }
@@ -166,10 +163,9 @@ void DiskJournal::begin_segment(std::size_t batch_bytes) {
   }
   last_bytes_ = std::max(segment_bytes_, wire::journal_block_bytes + batch_bytes);
   const Segment segment{.name = name_of_segment(place_.record), .start = place_};
-  Bytes zeros =
+  const Bytes header =
       wire::encode_segment_header({.journal = journal_id, .bytes = last_bytes_, .start = place_});
-  zeros.resize(last_bytes_);
-  disk_.write(segment.name, 0, zeros);
+  disk_.write(segment.name, 0, header, last_bytes_ - header.size());
   disk_.sync(segment.name);
   disk_.sync_folder();
   segments_.push_back(segment);

@@ -105,13 +105,7 @@ std::optional<Snapshot> DiskSnapshots::load(std::string& why) {
 }
 
 std::vector<std::string> DiskSnapshots::names() const {
-  std::vector<std::string> found;
-  for (const std::string& name : disk_.names()) {
-    if (owns(name)) {
-      found.push_back(name);
-    }
-  }
-  return found;
+  return disk_.names(snapshot_prefix);
 }
 
 }  // namespace kv::sim
