@@ -62,9 +62,10 @@ class LogFile {
 
 /// A running door before any service; stops at its end.
 struct DoorWorld {
-  explicit DoorWorld(FrontDoorOptions options = {}) : DoorWorld(nullptr, std::move(options)) {}
+  explicit DoorWorld(const FrontDoorOptions& options = {}) : DoorWorld(nullptr, options) {}
   /// Before `other` instead of a store.
-  explicit DoorWorld(Service* other, FrontDoorOptions options = {}, Level level = Level::info)
+  explicit DoorWorld(Service* other, const FrontDoorOptions& options = {},
+                     Level level = Level::info)
       : file(level) {
     std::string why;
     door =
@@ -102,7 +103,7 @@ class PatientService final : public Service {
  public:
   void submit(const Command& command, Done done) override {
     const std::lock_guard lock{mutex_};
-    waiting_.push_back({command, std::move(done)});
+    waiting_.emplace_back(command, std::move(done));
     changed_.notify_all();
   }
   bool healthy() const override { return true; }

@@ -1,5 +1,7 @@
 #include "phase1_sockets/front_door.h"
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <filesystem>
 #include <string>
@@ -72,9 +74,9 @@ BOOST_AUTO_TEST_CASE(four_loops_serve_many_clients_over_both_transports) {
       UdpTalk udp{world.door->udp()};
       const std::string key = "k" + std::to_string(i);
       for (int round = 0; round < rounds; ++round) {
-        const std::string id = "@" + key + "." + std::to_string(round + 1);
+        const std::string id = fmt::format("@{}.{}", key, round + 1);
         const std::string value = std::to_string(round);
-        wrong += tcp.ask(id + " PUT " + key + " " + value + "\n") == id + " OK\n" ? 0 : 1;
+        wrong += tcp.ask(fmt::format("{} PUT {} {}\n", id, key, value)) == id + " OK\n" ? 0 : 1;
         wrong += udp.ask("GET " + key) == "VALUE " + value + "\n" ? 0 : 1;
         wrong += tcp.ask("GET shared\nPUT shared x\n").empty() ? 1 : 0;
         wrong += tcp.receive_line() == "OK\n" ? 0 : 1;

@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
+#include "common/core/check.h"
 #include "common/host/address.h"
 #include "phase1_sockets/event_loop.h"
 
@@ -20,10 +20,10 @@ namespace kv::sockets {
 inline constexpr int wait_ms_max = 60'000;  // on a loaded machine, under a sanitizer
 
 /// Any thread may need something, but Boost.Test's own checks are for one thread.
-inline void need(bool truth, std::source_location at = std::source_location::current()) {
+inline void need(bool truth, CallPlace at = CallPlace::current()) {
   if (!truth) {
     throw std::runtime_error{std::string{"a client's socket failed at line "} +
-                             std::to_string(at.line()) + " in " + at.function_name()};
+                             std::to_string(at.line) + " in " + at.function};
   }
 }
 

@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(a_megabyte_of_garbage_is_answered_with_errors_and_harms_nob
   BOOST_TEST(is_served(world));
   const std::string log = world.stop_and_read_log();
   BOOST_TEST(log.find("event=malformed bytes=") != std::string::npos);
-  BOOST_TEST(log.find("\xff") == std::string::npos);
+  BOOST_TEST(log.find('\xff') == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(an_oversized_line_is_told_so_and_the_connection_closed) {
@@ -296,7 +296,7 @@ class LateService final : public Service {
   }
   void submit(const Command& command, Done done) override {
     const std::lock_guard lock{mutex_};
-    waiting_.push_back({command, std::move(done)});
+    waiting_.emplace_back(command, std::move(done));
     changed_.notify_all();
   }
   bool healthy() const override { return true; }

@@ -25,6 +25,8 @@ PaxosOptions with_leases() {
 const PaxosOptions majority;
 const PaxosOptions leases = with_leases();
 const int grant_ms = static_cast<int>(leases.grant() / std::chrono::milliseconds{1});
+const auto whole_grant_us =
+    static_cast<std::uint64_t>(leases.grant() / std::chrono::microseconds{1});
 const int lease_ms = static_cast<int>(lease_of(leases.grant()) / std::chrono::milliseconds{1});
 
 /// An acceptor whose life began at 0 ms.
@@ -71,7 +73,7 @@ struct Leading {
         {.ballot = proposer.ballot(), .round = round, .applied = {}, .grant_us = grant_us},
         said.post);
   }
-  void grant(NodeId from, int ms) { confirm(from, ms, 1'000ULL * grant_ms); }
+  void grant(NodeId from, int ms) { confirm(from, ms, whole_grant_us); }
   /// Whether a read that comes then is answered without another word.
   bool answers_at_once(int ms) {
     said.clear();
@@ -112,7 +114,7 @@ BOOST_AUTO_TEST_CASE(without_leases_none_is_granted) {
 
 BOOST_AUTO_TEST_CASE(who_granted_a_lease_promises_nobody_else_until_it_is_over) {
   Granting granting;
-  BOOST_TEST(granting.grant_to(ballot(1, 1), 1000) == 1'000ULL * grant_ms);
+  BOOST_TEST(granting.grant_to(ballot(1, 1), 1000) == whole_grant_us);
   BOOST_TEST(!granting.promises(ballot(2, 2), 1000 + grant_ms - 1));
   BOOST_TEST(granting.promises(ballot(2, 2), 1000 + grant_ms));
 }

@@ -45,7 +45,7 @@ BOOST_AUTO_TEST_CASE(a_command_cut_short_leaves_nothing_of_the_one_before) {
 
 BOOST_AUTO_TEST_CASE(a_parcel_takes_effect_once_in_whatever_order) {
   ParcelWindows windows;
-  for (const std::uint64_t number : {1, 3, 2, 900}) {
+  for (const std::uint64_t number : {1U, 3U, 2U, 900U}) {
     BOOST_TEST(!windows.taken(parcel(1, number)));
     BOOST_TEST(windows.take(parcel(1, number)));
     BOOST_TEST(windows.taken(parcel(1, number)));

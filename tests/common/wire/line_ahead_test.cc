@@ -1,5 +1,7 @@
 #include "common/wire/line_ahead.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <vector>
 
@@ -101,7 +103,7 @@ BOOST_AUTO_TEST_CASE(keys_and_values_of_every_length_end_where_they_do) {
   for (std::size_t length = 1; length <= 70; ++length) {
     const Bytes key(length, 'k');
     const Bytes value(length, ' ');
-    const Bytes lines = "PUT " + key + " " + value + "\nGET " + key + "\n";
+    const Bytes lines = fmt::format("PUT {} {}\nGET {}\n", key, value, key);
     LinesAhead ahead;
     look_ahead(lines, 0, ahead);
     BOOST_REQUIRE(ahead.count == 2U);

@@ -340,7 +340,6 @@ BOOST_AUTO_TEST_CASE(garbage_is_refused_or_read_as_a_request_that_is_written_as_
 }
 
 BOOST_AUTO_TEST_CASE(the_lines_of_a_batch_are_read_as_what_they_are) {
-  using Kind = LineRequest::Kind;
   BOOST_TEST((parsed("MULTI").kind == Kind::multi));
   BOOST_TEST((parsed("exec").kind == Kind::exec));
   BOOST_TEST((parsed("Discard").kind == Kind::discard));
