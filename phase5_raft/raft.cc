@@ -82,6 +82,9 @@ void Raft::start(Instant now, Effects& out) {
   matched_ = {};    // nobody has told this life so
   heard_at_ = now;  // a former life may have granted a lease: wait as long as it may last
   reset_election_timer(now);
+  if (incoming_) {
+    incoming_->progress = now;  // its sender may not have noticed
+  }
   note(out, Level::info,
        wire::LogFields{}
            .add("event", "raft_start")

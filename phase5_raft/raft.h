@@ -207,6 +207,9 @@ class Raft {
   void learn_commit(Term term, Index commit);
   bool sending_image() const { return outgoing_.has_value(); }
   bool receiving_image(Instant now) const;
+  /// A snapshot begins, and an image that stands still must not go on after it: the records of its
+  /// pieces by now go with those that the snapshot stands for.
+  void let_go_of_image() { incoming_.reset(); }
 
   void check_invariants() const;
 

@@ -96,6 +96,7 @@ bool RaftLife::begin_snapshot() {
     return false;
   }
   image_use_ = ImageUse::host;
+  raft_.let_go_of_image();
   machine_->begin_snapshot();
   Bytes head(1, head_tag);
   wire::encode_to(raft_.saved(), head);

@@ -8,6 +8,37 @@ namespace {
 
 using std::chrono::seconds;
 
+/// 1 leads, and 3 has acknowledged so many pieces of an image of its state.
+void image_up_to(RaftGroup& group, std::uint64_t pieces) {
+  BOOST_REQUIRE(group.make_leader(1));
+  group.cut(3);
+  for (int i = 0; i < 800; ++i) {
+    group.put(1, "k" + std::to_string(i), std::string(2000, 'v'));
+    group.settle();
+  }
+  group.heal();
+  std::uint64_t wanted = 0;
+  for (int i = 0; i < 100'000 && wanted < pieces; ++i) {
+    if (group.mail().empty()) {
+      group.nudge(1);
+      continue;
+    }
+    const auto message = decode_message(group.mail().front().bytes);
+    if (message && std::holds_alternative<Installed>(*message)) {
+      wanted = std::max(wanted, std::get<Installed>(*message).next);
+    }
+    group.deliver_one();
+  }
+  BOOST_REQUIRE(wanted == pieces);
+}
+
+RaftReplicaOptions one_piece_at_a_time() {
+  RaftReplicaOptions options;
+  options.log_bytes_kept = 1024;
+  options.image_pieces_in_flight_max = 1;
+  return options;
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(phase5_snapshot)
@@ -36,30 +67,8 @@ BOOST_AUTO_TEST_CASE(a_follower_whose_next_entry_is_gone_gets_the_state_in_piece
 }
 
 BOOST_AUTO_TEST_CASE(a_follower_that_restarts_goes_on_with_the_piece_it_wanted) {
-  RaftReplicaOptions options;
-  options.log_bytes_kept = 1024;
-  options.image_pieces_in_flight_max = 1;
-  RaftGroup group{3, options};
-  BOOST_REQUIRE(group.make_leader(1));
-  group.cut(3);
-  for (int i = 0; i < 800; ++i) {
-    group.put(1, "k" + std::to_string(i), std::string(2000, 'v'));
-    group.settle();
-  }
-  group.heal();
-  std::uint64_t wanted = 0;
-  for (int i = 0; i < 100'000 && wanted < 3; ++i) {
-    if (group.mail().empty()) {
-      group.nudge(1);
-      continue;
-    }
-    const auto message = decode_message(group.mail().front().bytes);
-    if (message && std::holds_alternative<Installed>(*message)) {
-      wanted = std::max(wanted, std::get<Installed>(*message).next);
-    }
-    group.deliver_one();
-  }
-  BOOST_REQUIRE(wanted == 3U);
+  RaftGroup group{3, one_piece_at_a_time()};
+  image_up_to(group, 3);
   group.restart(3);
   group.notes().clear();
   group.run(seconds{2});
@@ -67,6 +76,30 @@ BOOST_AUTO_TEST_CASE(a_follower_that_restarts_goes_on_with_the_piece_it_wanted) 
   for (const NotedLine& line : group.notes()) {
     BOOST_TEST(line.fields.find("event=image_begins") == std::string::npos);
   }
+}
+
+BOOST_AUTO_TEST_CASE(no_snapshot_is_taken_in_the_middle_of_an_image_after_a_restart_either) {
+  RaftGroup group{3, one_piece_at_a_time()};
+  image_up_to(group, 3);
+  BOOST_TEST(!group.snapshot(3));
+  group.restart(3);
+  BOOST_TEST(!group.snapshot(3));
+}
+
+BOOST_AUTO_TEST_CASE(a_late_piece_of_an_image_is_no_record_after_a_snapshot) {
+  RaftGroup group{3, one_piece_at_a_time()};
+  image_up_to(group, 3);
+  const auto late = group.take_mail<InstallSnapshot>(1, 3);
+  BOOST_REQUIRE((late && late->number == 3U));
+  group.cut(3);
+  group.run(seconds{6});  // the image is given up
+  BOOST_REQUIRE(group.snapshot(3));
+  group.heal();
+  group.post(1, 3, *late);
+  group.deliver_one();
+  group.restart(3);
+  group.run(seconds{2});
+  BOOST_TEST((group.raft(3).commit() == group.raft(1).commit()));
 }
 
 BOOST_AUTO_TEST_CASE(a_replica_is_where_it_was_after_its_own_snapshot) {
