@@ -13,6 +13,7 @@
 #include "common/host/clock.h"
 #include "common/wire/logfmt.h"
 #include "phase2_rpc/rpc_client_impl.h"
+#include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
 thread_local const RpcClient::Impl* RpcClient::Impl::turn_of_this_thread = nullptr;
@@ -67,17 +68,17 @@ void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
           return;
         }
         if (auto* secure = std::get_if<TlsStream>(&*stream)) {
-          secure->async_handshake(asio::ssl::stream_base::client,
-                                  [this, self, its_life](error_code refused) {
-                                    if (its_life != life || state != State::connecting) {
-                                      return;
-                                    }
-                                    if (refused) {
-                                      connect_failed("TLS: " + refused.message());
-                                    } else {
-                                      on_connected();
-                                    }
-                                  });
+          secure->async_handshake(
+              asio::ssl::stream_base::client, [this, self, its_life, secure](error_code refused) {
+                if (its_life != life || state != State::connecting) {
+                  return;
+                }
+                if (refused) {
+                  connect_failed(tls_failure(secure->native_handle(), refused.message()));
+                } else {
+                  on_connected();
+                }
+              });
           return;
         }
         on_connected();

@@ -27,6 +27,7 @@
 #include "phase2_rpc/dispatcher.h"
 #include "phase2_rpc/loop_turns.h"
 #include "phase2_rpc/server_core.h"
+#include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
 
@@ -188,7 +189,7 @@ class StreamConnection final : public ServerConnection,
       stream_.async_handshake(asio::ssl::stream_base::server,
                               [this, self = shared_from_this()](boost::system::error_code error) {
                                 if (error) {
-                                  close("TLS: " + error.message());
+                                  close(tls_failure(stream_.native_handle(), error.message()));
                                 } else if (open_) {
                                   socket().non_blocking(true, error);
                                   write();

@@ -87,4 +87,11 @@ std::shared_ptr<ssl::context> open_tls(const TlsFiles& files, TlsSide side, std:
   return context;
 }
 
+std::string tls_failure(const ssl_st* connection, const std::string& reason) {
+  const long verdict = SSL_get_verify_result(connection);
+  const bool passed = verdict == X509_V_OK;
+  return "TLS: " + reason +
+         (passed ? "" : std::string{": "} + X509_verify_cert_error_string(verdict));
+}
+
 }  // namespace kv::rpc

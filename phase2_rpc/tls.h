@@ -11,6 +11,7 @@
 namespace boost::asio::ssl {
 class context;
 }
+struct ssl_st;  // OpenSSL's
 
 namespace kv::rpc {
 
@@ -45,5 +46,9 @@ enum class TlsSide : std::uint8_t { server, client };
 /// peers) a server whose certificate is not made out to `files.name`.
 std::shared_ptr<boost::asio::ssl::context> open_tls(const TlsFiles& files, TlsSide side,
                                                     std::string& why);
+
+/// One line for a connection that failed so; it says which check the other side's certificate did
+/// not pass, if that was it.
+std::string tls_failure(const ssl_st* connection, const std::string& reason);
 
 }  // namespace kv::rpc

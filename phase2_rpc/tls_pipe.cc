@@ -5,6 +5,7 @@
 #include <boost/asio/ssl/context.hpp>
 
 #include "common/core/check.h"
+#include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
 
@@ -87,7 +88,7 @@ bool TlsPipe::fail(int result) {
       break;
   }
   const char* const reason = ERR_reason_error_string(ERR_peek_last_error());
-  why_ = std::string{"TLS: "} + (reason != nullptr ? reason : "broken off");
+  why_ = tls_failure(ssl_.get(), reason != nullptr ? reason : "broken off");
   return false;
 }
 
