@@ -1,4 +1,5 @@
 // The comparison against traffic that is known to the last operation: every column exactly.
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -154,13 +155,15 @@ BOOST_AUTO_TEST_CASE(without_clients_the_servers_tell_what_they_saw) {
   Logs logs;
   const std::string file = "run/server-1.log";
   for (int i = 0; i < 10; ++i) {
-    const std::string op = "tcp1." + std::to_string(i);
-    const std::string key = R"( key="a event=answer us=9")";
+    const std::string key = R"("a event=answer us=9")";
     logs.log(file, 100 * i,
-             "phase=1 event=request op=" + op + " from=1.2.3.4:5 transport=tcp verb=put" + key);
-    logs.log(
-        file, 100 * i + 1,
-        "phase=1 event=answer op=" + op + " to=1.2.3.4:5 transport=tcp verb=put result=ok us=500");
+             fmt::format("phase=1 event=request op=tcp1.{} from=1.2.3.4:5 transport=tcp verb=put "
+                         "key={}",
+                         i, key));
+    logs.log(file, 100 * i + 1,
+             fmt::format("phase=1 event=answer op=tcp1.{} to=1.2.3.4:5 transport=tcp verb=put "
+                         "result=ok us=500",
+                         i));
   }
   logs.log(file, 999, "phase=1 event=request op=x.1 from=1.2.3.4:5 transport=tcp verb=get key=k");
   logs.log(file, 999, "phase=1 event=request op=x.1 verb=get");  // a replica's own word of it
