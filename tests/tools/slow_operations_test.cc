@@ -1,6 +1,8 @@
 // Why an operation took as long as it did, in words that the marks bear out.
 #include "tools/slow_operations.h"
 
+#include <cmath>
+
 #include <boost/test/unit_test.hpp>
 
 namespace kv::logs {
@@ -20,7 +22,7 @@ Notable put(double call, double end, Status status = Status::ok) {
           .status = status,
           .call = at(call),
           .end = at(end),
-          .latency_ns = static_cast<std::uint64_t>((end - call) * 1e9 + 0.5)};
+          .latency_ns = static_cast<std::uint64_t>(std::llround((end - call) * 1e9))};
 }
 
 Mark mark(double seconds, Mark::Kind kind, std::uint32_t node, std::string what = "") {
