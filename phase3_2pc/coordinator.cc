@@ -464,7 +464,8 @@ void Coordinator::retry_whose_pause_is_over(Instant now, Effects& out) {
   while (!pauses_.empty() && pauses_.begin()->first <= now) {
     const std::uint64_t ticket = pauses_.begin()->second;
     pauses_.erase(pauses_.begin());
-    if (operations_.contains(ticket)) {
+    // A dead participant's keys are its next life's to take: what is undecided aborts at once.
+    if (operations_.contains(ticket) && !participant_lost_) {
       take_keys(now, ticket, out);
     }
   }

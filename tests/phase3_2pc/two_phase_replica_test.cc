@@ -255,6 +255,24 @@ BOOST_AUTO_TEST_CASE(a_coordinator_that_dies_over_its_commit_record_does_not_cal
   check_alike(cluster, 3);
 }
 
+BOOST_AUTO_TEST_CASE(an_update_that_tries_again_takes_no_keys_of_a_participant_that_died) {
+  Cluster cluster{3, {.conflict = Conflict::wait_die}};
+  cluster.cut = {{{1}, {2}}, {{3}, {1}}};
+  cluster.ask(1, put("k", "older"));  // holds the key at 1 and 3
+  cluster.settle();
+  const RequestId younger = cluster.ask(2, put("k", "younger"));
+  cluster.cut.erase({{1}, {2}});
+  cluster.settle();
+  BOOST_TEST(cluster.at(2).coordinator().operations() == 1U);
+  BOOST_TEST(cluster.at(2).participant().locks().locked() == 0U);  // busy at 1: it pauses
+  cluster.at(2).kill_role("participant");
+  Effects out;
+  cluster.at(2).tick(cluster.now() + milliseconds{10}, out);
+  cluster.take({2}, out);
+  BOOST_TEST((cluster.answers[younger].status == Status::aborted));
+  BOOST_TEST(cluster.at(2).participant().locks().locked() == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(a_reply_to_an_earlier_life_answers_nothing) {
   Cluster cluster{3};
   cluster.crash({1});
