@@ -220,6 +220,9 @@ int main(int argc, char** argv) {
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
+  // As the command that repeats a failure must say.
+  options.program += choices.conflict == "home" ? "" : " --conflict " + choices.conflict;
+  options.program += choices.presumed == "abort" ? "" : " --presumed " + choices.presumed;
   kv::two_phase::TwoPhaseOptions protocol = kv::two_phase::options_of(choices);
   protocol.note_level = options.log.empty() ? kv::Level::info : kv::Level::debug;
   return kv::sim::run_simulations(

@@ -85,7 +85,9 @@ Instant LateRoles::collect_at() const {
   }
   Instant at = never;
   for (const Life& life : lives_) {
-    if (!life.mailbox.empty() || !life.said.empty()) {
+    // Notes can wait: whether somebody reads a log must change nothing.
+    if (!life.mailbox.empty() || !life.said.records.empty() || !life.said.sends.empty() ||
+        !life.said.answers.empty()) {
       return again_at_;
     }
     at = life.role ? std::min(at, std::max(again_at_, life.role->wake_at())) : at;
