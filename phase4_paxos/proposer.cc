@@ -173,7 +173,6 @@ void Proposer::beat(Instant now, Post& post) {
     rounds_.push_back({beat_round_, now});
   }
   want_news_ = 0;
-  beat_at_ = now + options_.beat_every;
   send_all(pack(message), post);
 }
 
@@ -378,16 +377,25 @@ void Proposer::tick(Instant now, Post& post) {
       if (steps_down(now, post)) {
         return;
       }
-      begin_reads(now, post);
-      propose_adopted(now, post);
-      propose_queued(now, post);
-      if (now >= beat_at_) {
-        resend(now, post);
-        beat(now, post);
-        keep_leading(now, post);
-      }
-      return tell_news(post);
+      go_on_leading(now, post);
   }
+}
+
+void Proposer::go_on_leading(Instant now, Post& post) {
+  const std::uint64_t round = beat_round_;
+  begin_reads(now, post);
+  propose_adopted(now, post);
+  propose_queued(now, post);
+  if (now >= beat_at_) {
+    // However often reads beat: only here what was lost is sent again.
+    beat_at_ = now + options_.beat_every;
+    resend(now, post);
+    if (beat_round_ == round) {
+      beat(now, post);
+    }
+    keep_leading(now, post);
+  }
+  tell_news(post);
 }
 
 Instant Proposer::wake_at() const {

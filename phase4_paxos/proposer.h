@@ -154,6 +154,7 @@ class Proposer {
   void answer_reads(const std::vector<Asked>& asks, Slot slot, Post& post);
   void take_grant(std::size_t seat, const Confirmed& confirmed);
   bool holds_lease(Instant now) const;
+  void go_on_leading(Instant now, Post& post);
   void keep_leading(Instant now, Post& post);
   bool steps_down(Instant now, Post& post);
 

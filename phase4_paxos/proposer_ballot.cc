@@ -176,6 +176,7 @@ void Proposer::lead(Instant now, Post& post) {
   note_role(Level::info, "leader", "", post);
   propose_adopted(now, post);
   learner_at_ = now;
+  beat_at_ = now + options_.beat_every;
   beat(now, post);
 }
 

@@ -244,6 +244,26 @@ BOOST_AUTO_TEST_CASE(a_read_waits_for_a_majority_that_answered_after_it_came) {
   BOOST_TEST(said.to<ReadAt>(three)->number == 5U);
 }
 
+BOOST_AUTO_TEST_CASE(a_lost_accept_is_sent_again_however_many_reads_come) {
+  lead();
+  forward(one, 1);
+  proposer.tick(at(1002), said.post);
+  BOOST_TEST(proposed().size() == 1U);
+  said.clear();
+  for (std::uint64_t round = 1; round < 50 && proposed().empty(); ++round) {
+    said.clear();
+    const Instant now = at(1010) + round * std::chrono::milliseconds{10};
+    proposer.on_read_ask(three, {.boot = 1, .number = round});
+    proposer.tick(now, said.post);
+    const auto beat = said.to<Beat>(two);
+    BOOST_REQUIRE(beat.has_value());
+    for (const NodeId node : {one, two}) {
+      proposer.on_confirmed(now, node, {.ballot = mine, .round = beat->round}, said.post);
+    }
+  }
+  BOOST_TEST(proposed().size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(a_read_shows_all_that_an_earlier_leader_may_have_answered) {
   prepare();
   promise(two, {{{4}, ballot(1, 2), "v"}});
