@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "phase1_sockets/datagram_source.h"
+
 namespace kv::sockets {
 namespace {
 
@@ -42,10 +44,12 @@ Descriptor try_tcp(const host::SocketAddress& address) {
 /// The first is bound alone, so that a port in use is noticed, and shared only then.
 Descriptor try_udp(const host::SocketAddress& address, bool first) {
   Descriptor socket = open_socket(address, SOCK_DGRAM);
-  const bool ready = socket.open() && set(socket, SOL_SOCKET, SO_RCVBUF, udp_buffer_bytes) &&
-                     set(socket, SOL_SOCKET, SO_SNDBUF, udp_buffer_bytes) &&
-                     (first || set(socket, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-                     bind_to(socket, address);
+  const bool ready =
+      socket.open() && set(socket, SOL_SOCKET, SO_RCVBUF, udp_buffer_bytes) &&
+      set(socket, SOL_SOCKET, SO_SNDBUF, udp_buffer_bytes) &&
+      (first || set(socket, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+      (!host::is_wildcard(address) || ask_for_destinations(socket.number(), address.family())) &&
+      bind_to(socket, address);
   return ready ? std::move(socket) : Descriptor{};
 }
 

@@ -14,7 +14,8 @@ namespace kv::sockets {
 Descriptor listen_tcp(const host::Endpoint& endpoint, std::string& why);
 
 /// `count` sockets on one port, among which the kernel divides the clients; none, and a reason in
-/// `why`, if the port is taken: also by one who would share it.
+/// `why`, if the port is taken: also by one who would share it. At a wildcard they tell where each
+/// datagram was sent to (datagram_source.h).
 std::vector<Descriptor> bind_udp(const host::Endpoint& endpoint, std::size_t count,
                                  std::string& why);
 

@@ -67,6 +67,7 @@ UdpServer::UdpServer(Lane& lane, Descriptor socket, std::uint64_t id, const UdpL
       id_(id),
       limits_(limits),
       input_(std::make_unique_for_overwrite<char[]>(batch_max * input_stride)),
+      controls_(brings_destinations(socket_.number()) ? batch_max : 0),
       late_(*lane.loop, [this](Late& late) { answer_late(late.ticket, late.reply); }) {
   for (std::size_t i = 0; i < batch_max; ++i) {
     pieces_[i] = {.iov_base = input_.get() + i * input_stride, .iov_len = 64 * 1024};
@@ -103,17 +104,22 @@ void UdpServer::again() {
   }
 }
 
-/// Whether there may be more.
-bool UdpServer::receive_batch() {
+void UdpServer::offer_room() {
+  const bool controlled = !controls_.empty();
   for (std::size_t i = 0; i < batch_max; ++i) {
     headers_[i].msg_hdr = {.msg_name = &senders_[i].bytes,
                            .msg_namelen = sizeof senders_[i].bytes,
                            .msg_iov = &pieces_[i],
                            .msg_iovlen = 1,
-                           .msg_control = nullptr,
-                           .msg_controllen = 0,
+                           .msg_control = controlled ? &controls_[i] : nullptr,
+                           .msg_controllen = controlled ? sizeof controls_[i] : 0,
                            .msg_flags = 0};
   }
+}
+
+/// Whether there may be more.
+bool UdpServer::receive_batch() {
+  offer_room();
   const int got = ::recvmmsg(socket_.number(), headers_.data(), batch_max, MSG_DONTWAIT, nullptr);
   if (got < 0) {
     return errno == EINTR;  // nothing else is better at once: the next datagram wakes us
@@ -121,6 +127,9 @@ bool UdpServer::receive_batch() {
   turn_began_ = lane_.now_if_logged();
   for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
     senders_[i].length = headers_[i].msg_hdr.msg_namelen;
+    if (!controls_.empty()) {
+      senders_[i].asked = source_of_answer(headers_[i].msg_hdr);
+    }
     lane_.counters.bytes_in.add(headers_[i].msg_len);
     serve({static_cast<const char*>(pieces_[i].iov_base), headers_[i].msg_len}, senders_[i]);
   }
@@ -298,6 +307,7 @@ std::size_t UdpServer::send_some(std::size_t first) {
   const std::size_t count = std::min(batch_max, outgoing_.size() - first);
   std::array<iovec, batch_max> pieces;
   std::array<mmsghdr, batch_max> headers;
+  std::array<ControlRoom, batch_max> controls;
   for (std::size_t i = 0; i < count; ++i) {
     Outgoing& one = outgoing_[first + i];
     pieces[i] = {.iov_base = output_.data() + one.begin, .iov_len = one.bytes};
@@ -309,6 +319,9 @@ std::size_t UdpServer::send_some(std::size_t first) {
                               .msg_controllen = 0,
                               .msg_flags = 0},
                   .msg_len = 0};
+    if (!controls_.empty()) {
+      send_from(one.to.asked, headers[i].msg_hdr, controls[i]);
+    }
   }
   const int sent =
       ::sendmmsg(socket_.number(), headers.data(), static_cast<unsigned>(count), MSG_DONTWAIT);

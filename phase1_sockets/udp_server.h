@@ -1,7 +1,8 @@
 // UDP: one request a datagram, one answer a datagram, in batches of one system call each.
 //
 // A datagram that is an answer itself is never answered, so two servers cannot be made to talk to
-// each other for ever. An answer too large for one datagram becomes an ERROR that says so.
+// each other for ever. An answer too large for one datagram becomes an ERROR that says so. An
+// answer comes from the address that was asked, also where the socket is bound to all of them.
 #pragma once
 
 #include <netinet/in.h>
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "phase1_sockets/datagram_source.h"
 #include "phase1_sockets/lane.h"
 
 namespace kv::sockets {
@@ -45,6 +47,7 @@ class UdpServer final : private Again {
   struct Address {
     sockaddr_in6 bytes{};  // or a sockaddr_in, which is shorter
     socklen_t length = 0;
+    DatagramSource asked;  // ours, to answer from
   };
   struct Asked {  // a request that waits for its answer
     Command command;
@@ -65,6 +68,7 @@ class UdpServer final : private Again {
   };
 
   void again() override;
+  void offer_room();
   bool receive_batch();
   void serve(ByteView datagram, const Address& from);
   void submit(const Address& from, bool legacy);
@@ -93,6 +97,7 @@ class UdpServer final : private Again {
   std::array<mmsghdr, batch_max> headers_{};
   std::array<iovec, batch_max> pieces_{};
   std::array<Address, batch_max> senders_{};
+  std::vector<ControlRoom> controls_;  // as many if the socket brings destinations, else none
 
   Bytes output_;
   std::vector<Outgoing> outgoing_;

@@ -114,6 +114,16 @@ bool is_loopback(const SocketAddress& address) {
   return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
+bool is_wildcard(const SocketAddress& address) {
+  if (address.family() == AF_INET) {
+    const auto* const v4 = reinterpret_cast<const sockaddr_in*>(address.get());
+    return v4->sin_addr.s_addr == INADDR_ANY;
+  }
+  const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(address.get());
+  return IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr) ||
+         (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) && v6->sin6_addr.s6_addr32[3] == INADDR_ANY);
+}
+
 std::vector<SocketAddress> resolve(const Endpoint& endpoint, int socket_type, Purpose purpose,
                                    std::string& why) {
   check(!endpoint.off);

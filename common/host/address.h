@@ -42,6 +42,9 @@ std::string to_text(const SocketAddress& address);
 /// Whether only this machine reaches it.
 bool is_loopback(const SocketAddress& address);
 
+/// Whether it stands for all addresses of the machine: 0.0.0.0, also mapped into IPv6, or [::].
+bool is_wildcard(const SocketAddress& address);
+
 enum class Purpose : std::uint8_t { listen, connect };
 
 /// All addresses of a name, in the order in which to try them; none, and a reason in `why`, if

@@ -1,6 +1,8 @@
 #include "phase1_sockets/udp_server.h"
 
+#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include <boost/test/unit_test.hpp>
 
@@ -8,6 +10,31 @@
 #include "tests/phase1_sockets/socket_client.h"
 
 namespace kv::sockets {
+namespace {
+
+/// At all addresses of the machine: `host` is 0.0.0.0 or [::].
+FrontDoorOptions everywhere(const std::string& host) {
+  return {.udp = {.host = host, .port = 0, .off = false}, .threads = 2};
+}
+
+/// The door's port at one of its addresses.
+host::SocketAddress at(const std::string& host, const DoorWorld& world) {
+  std::string why;
+  const auto found = host::resolve({.host = host, .port = world.door->udp().port(), .off = false},
+                                   SOCK_DGRAM, host::Purpose::connect, why);
+  BOOST_REQUIRE_MESSAGE(!found.empty(), why);
+  return found.front();
+}
+
+bool has_ipv6() {
+  const bool there = std::filesystem::exists("/proc/net/if_inet6");
+  if (!there) {
+    BOOST_TEST_MESSAGE("skipped: this machine has no IPv6");
+  }
+  return there;
+}
+
+}  // namespace
 
 BOOST_AUTO_TEST_SUITE(sockets_udp)
 
@@ -145,6 +172,52 @@ BOOST_AUTO_TEST_CASE(beyond_the_limit_of_waiting_requests_the_answer_is_unavaila
   service.wait_for(UdpServer::in_flight_max + 1);
   service.answer(UdpServer::in_flight_max);
   BOOST_TEST(client.receive() == "VALUE b\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_server_at_all_addresses_answers_from_the_one_that_was_asked) {
+  DoorWorld world{everywhere("0.0.0.0")};
+  // A UdpTalk is connected, so it takes nothing from elsewhere.
+  BOOST_TEST(UdpTalk{at("127.0.0.2", world)}.ask("PUT a 1") == "OK\n");
+  BOOST_TEST(UdpTalk{at("127.0.0.1", world)}.ask("GET a") == "VALUE 1\n");
+  BOOST_TEST(UdpTalk{at("127.0.0.3", world)}.ask("nonsense").starts_with("ERROR "));
+}
+
+BOOST_AUTO_TEST_CASE(a_server_at_all_addresses_of_ipv6_answers_from_the_one_that_was_asked) {
+  if (!has_ipv6()) {
+    return;
+  }
+  DoorWorld world{everywhere("::")};
+  BOOST_TEST(UdpTalk{at("::1", world)}.ask("PUT a 1") == "OK\n");
+  BOOST_TEST(UdpTalk{at("127.0.0.2", world)}.ask("GET a") == "VALUE 1\n");
+  BOOST_TEST(UdpTalk{at("127.0.0.1", world)}.ask("GET a") == "VALUE 1\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_late_answer_too_comes_from_the_address_that_was_asked) {
+  PatientService service;
+  DoorWorld world{&service, everywhere("0.0.0.0")};
+  UdpTalk first{at("127.0.0.2", world)};
+  UdpTalk second{at("127.0.0.3", world)};
+  first.send("GET a");
+  service.wait_for(1);
+  second.send("GET b");
+  service.wait_for(2);
+  service.answer(1);
+  BOOST_TEST(second.receive() == "VALUE b\n");
+  service.answer(0);
+  BOOST_TEST(first.receive() == "VALUE a\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_broadcast_is_answered_from_an_address_of_the_machine) {
+  DoorWorld world{everywhere("0.0.0.0")};
+  const host::SocketAddress all = at("127.255.255.255", world);
+  const Descriptor client{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  const int on = 1;
+  ::setsockopt(client.number(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+  BOOST_REQUIRE(::sendto(client.number(), "PING", 4, 0, all.get(), all.length) == 4);
+  BOOST_REQUIRE(wait_until(client.number(), POLLIN));
+  char answer[8];
+  BOOST_TEST(::recv(client.number(), answer, sizeof answer, 0) == 3);
+  BOOST_TEST((std::string_view{answer, 3} == "OK\n"));
 }
 
 BOOST_AUTO_TEST_CASE(requests_and_answers_are_logged_with_the_clients_address) {

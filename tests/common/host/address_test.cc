@@ -48,6 +48,22 @@ BOOST_AUTO_TEST_CASE(a_socket_bound_to_port_0_tells_the_port_it_got) {
   BOOST_TEST(address_of(-1).length == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_wildcard_is_told_from_an_address) {
+  const auto is_wildcard_at = [](const char* numeric) {
+    std::string why;
+    const auto found =
+        resolve({.host = numeric, .port = 1, .off = false}, SOCK_DGRAM, Purpose::listen, why);
+    BOOST_TEST_REQUIRE(found.size() == 1U, why);
+    return is_wildcard(found[0]);
+  };
+  for (const char* wildcard : {"0.0.0.0", "::", "::ffff:0.0.0.0"}) {
+    BOOST_TEST(is_wildcard_at(wildcard), wildcard);
+  }
+  for (const char* address : {"127.0.0.1", "1.0.0.0", "::1", "::ffff:127.0.0.1"}) {
+    BOOST_TEST(!is_wildcard_at(address), address);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv::host
