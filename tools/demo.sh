@@ -81,6 +81,15 @@ run_client() {
   printf '%-11s %s\n' "$program" "$(tail -n 1 "$scratch/$program.out")"
 }
 
+# show_in_both_logs PROGRAM: a client's last PUT, line by line as it happened.
+show_in_both_logs() {
+  local op
+  op=$(grep -o 'event=request op=[^ ]* verb=put' "$folder/$1.log" | tail -n 1 | cut -d ' ' -f 2)
+  echo "  its last PUT in its log, $1.log, and in the server's beside it:"
+  grep " $op " "$folder/$1.log" "$folder"/logs/server-*.log | sed "s|^$folder/||; s|^logs/||" |
+    sort -t : -k 2 | sed 's/^\([^:]*\).log:/    \1  /'
+}
+
 run_clients() {
   local first
   first=$(places tcp)
@@ -89,6 +98,10 @@ run_clients() {
   first=$(places udp)
   first=${first##*,}
   run_client udp_client "${first%:*}" "${first##*:}"
+  if [ "$1" -eq 1 ]; then
+    show_in_both_logs tcp_client
+    show_in_both_logs udp_client
+  fi
   if [ "$1" -ge 2 ]; then
     run_client rpc_client "$(places rpc)"
   fi
