@@ -7,6 +7,17 @@ namespace {
 
 constexpr std::size_t complaint_bytes_max = 200;
 
+/// Whether a server can answer `verb` so.
+bool answers(Verb verb, const wire::LineAnswer& answer) {
+  const Status status = answer.reply.status;
+  if (answer.has_value != (verb == Verb::get && status == Status::ok)) {
+    return false;
+  }
+  const bool compares = verb == Verb::compare_and_set;
+  return (status != Status::conflict || compares) &&
+         (status != Status::not_found || compares || verb == Verb::get || verb == Verb::erase);
+}
+
 }  // namespace
 
 void AnswerFilter::expect(const Command& command) {
@@ -31,8 +42,7 @@ std::optional<Reply> AnswerFilter::take(ByteView line, std::string_view from) {
     }
     return std::nullopt;
   }
-  const bool wants_value = verb_ == Verb::get && answer_.reply.status == Status::ok;
-  if (answer_.has_value != wants_value) {
+  if (!answers(verb_, answer_)) {
     ignore("malformed", "the answer to another verb", line, from);
     return std::nullopt;
   }

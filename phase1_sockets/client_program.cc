@@ -18,6 +18,7 @@
 #include "common/core/random.h"
 #include "common/host/clock.h"
 #include "common/host/log.h"
+#include "common/host/server_process.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/client_socket.h"
 
@@ -126,12 +127,18 @@ int run_console(const ClientProgram& program, const ClientFlags& flags, client::
   }
   terminal.print(flags.console.name + " talks to " + transport->server() +
                  "; its log: " + (flags.log == "-" ? "standard error" : flags.log) + "\n");
-  return console.run() ? 0 : 1;
+  const bool all_well = console.run();
+  if (terminal.output_error() != 0) {
+    return fail(program, std::string{"cannot write to standard output: "} +
+                             std::strerror(terminal.output_error()));
+  }
+  return all_well ? 0 : 1;
 }
 
 }  // namespace
 
 int run_client(const ClientProgram& program, int argc, char** argv) {
+  host::open_standard_descriptors();  // or a log would get what is printed
   if (std::setlocale(LC_CTYPE, "") == nullptr ||
       std::strcmp(std::setlocale(LC_CTYPE, nullptr), "C") == 0) {
     std::setlocale(LC_CTYPE, "C.UTF-8");  // so that libedit takes what people type

@@ -144,7 +144,9 @@ void Console::run_demo() {
 }
 
 void Console::run_group(std::string_view title, std::string_view group) {
-  terminal_.print(title);
+  if (terminal_.ended().empty()) {
+    terminal_.print(title);
+  }
   for (const DemoStep& step : demo_steps) {
     if (step.group != group || !terminal_.ended().empty()) {
       continue;
@@ -178,31 +180,52 @@ bool Console::run_line(std::string_view line) {
     return true;
   }
   wire::LineRequest request;
-  std::string_view why = "an ID is not yours to choose here: each operation gets its own";
+  const std::string_view why = why_no_command(line, request);
+  if (request.kind == wire::LineRequest::Kind::exit) {
+    return false;
+  }
+  if (why.empty()) {
+    perform(std::move(request.command));
+  } else {
+    refuse_line(line, why);
+  }
+  return true;
+}
+
+/// Empty if `request` is a command, or EXIT. Half a batch would be worse than none: of one that is
+/// refused nothing is done, up to its end.
+std::string_view Console::why_no_command(std::string_view line, wire::LineRequest& request) {
+  using Kind = wire::LineRequest::Kind;
   if (line.size() > input_line_bytes_max) {
-    why = "the line is too long";
-  } else if (!line.starts_with('@')) {
-    wire::parse_line(line, request);
-    why = request.why;
+    return "the line is too long";
   }
-  switch (request.kind) {
-    case wire::LineRequest::Kind::exit:
-      return false;
-    case wire::LineRequest::Kind::command:
-      perform(std::move(request.command));
-      return true;
-    case wire::LineRequest::Kind::malformed:
-      break;
-    default:
-      why = "a batch is not for this prompt: MULTI and what follows it go over a plain connection";
+  if (line.starts_with('@')) {
+    return "an ID is not yours to choose here: each operation gets its own";
   }
+  wire::parse_line(line, request);
+  if (request.kind == Kind::exit) {
+    return {};
+  }
+  const bool was_in_batch = in_batch_;
+  in_batch_ = request.kind == Kind::multi ||
+              (in_batch_ && request.kind != Kind::exec && request.kind != Kind::discard);
+  if (request.kind == Kind::malformed) {
+    return request.why;
+  }
+  if (was_in_batch || request.kind != Kind::command) {
+    return "a batch is not for this prompt: MULTI and what follows it go over a plain connection";
+  }
+  return {};
+}
+
+void Console::refuse_line(std::string_view line, std::string_view why) {
+  ++not_sent_;
   terminal_.print("  not sent: " + std::string{why} + "\n");
   events_.event(Level::warn, wire::LogFields{}
                                  .add("event", "wrong_line")
                                  .add("bytes", line.size())
                                  .add("why", why)
                                  .text());
-  return true;
 }
 
 Reply Console::perform(Command command) {
@@ -296,7 +319,8 @@ void Console::print_result(const Command& command, const CallResult& result, Dur
 void Console::print_totals() {
   terminal_.print(std::to_string(operations_) +
                   (operations_ == 1 ? " operation, " : " operations, ") +
-                  std::to_string(answered_) + " answered\n");
+                  std::to_string(answered_) + " answered" +
+                  (not_sent_ == 0 ? "" : "; lines refused: " + std::to_string(not_sent_)) + "\n");
 }
 
 }  // namespace kv::client

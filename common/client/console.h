@@ -16,6 +16,7 @@
 #include "common/client/transport.h"
 #include "common/core/time.h"
 #include "common/kv/command.h"
+#include "common/wire/line.h"
 
 namespace kv::client {
 
@@ -42,7 +43,7 @@ class Console {
           std::function<Instant()> now);
 
   /// Runs to EXIT, the end of input or the terminal's end. True if every operation was answered,
-  /// with whatever answer.
+  /// with whatever answer; a line that is no operation was none.
   bool run();
 
   /// One PING instead. True if it was answered with ok.
@@ -55,6 +56,8 @@ class Console {
   void run_group(std::string_view title, std::string_view group);
   std::string_view run_typed();
   bool run_line(std::string_view line);
+  std::string_view why_no_command(std::string_view line, wire::LineRequest& request);
+  void refuse_line(std::string_view line, std::string_view why);
 
   Reply perform(Command command);
   void log_request(const Command& command);
@@ -69,6 +72,8 @@ class Console {
   std::function<Instant()> now_;
   std::uint64_t operations_ = 0;
   std::uint64_t answered_ = 0;
+  std::uint64_t not_sent_ = 0;  // lines
+  bool in_batch_ = false;       // a MULTI was refused, and so is what belongs to it
 };
 
 }  // namespace kv::client

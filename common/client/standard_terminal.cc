@@ -151,7 +151,7 @@ std::optional<std::string> StandardTerminal::read_line(std::string_view shown) {
 }
 
 void StandardTerminal::print(std::string_view text) {
-  while (!text.empty() && !output_closed_) {
+  while (!text.empty() && output_error_ == 0) {
     const ssize_t count = write(output_, text.data(), text.size());
     if (count >= 0) {
       text.remove_prefix(static_cast<std::size_t>(count));
@@ -159,13 +159,13 @@ void StandardTerminal::print(std::string_view text) {
       pollfd entry{.fd = output_, .events = POLLOUT, .revents = 0};
       poll(&entry, 1, -1);
     } else if (errno != EINTR) {
-      output_closed_ = true;
+      output_error_ = errno;
     }
   }
 }
 
 std::string_view StandardTerminal::ended() const {
-  if (output_closed_) {
+  if (output_error_ != 0) {
     return "output_closed";
   }
   return readable_now(stop_) ? "signal" : "";

@@ -25,6 +25,8 @@ class StandardTerminal final : public Terminal {
   std::optional<std::string> read_line(std::string_view prompt) override;
   void print(std::string_view text) override;
   std::string_view ended() const override;
+  /// Why it ended as "output_closed": an error number; 0 if it did not.
+  int output_error() const { return output_error_; }
 
   static constexpr int history_lines_max = 1000;
 
@@ -36,7 +38,7 @@ class StandardTerminal final : public Terminal {
   int input_;
   int output_;
   int stop_;
-  bool output_closed_ = false;
+  int output_error_ = 0;
   bool input_ended_ = false;
   std::string buffer_;  // read from a pipe or file, not yet handed out
 

@@ -40,6 +40,17 @@ for program in tcp_client udp_client; do
   sentence "$program: each wrong line is explained" is "$(count 'not sent: ' "$scratch/out")" 2
   sentence "$program: nothing is done after EXIT" is "$(count never "$scratch/out")" 0
 
+  printf 'PUT full disk\n' | timeout "$patience_s" "$bin/$program" 127.0.0.1 "$port" --no-demo \
+    --log "$log" >/dev/full 2>"$scratch/err"
+  sentence "$program: an output that takes nothing is exit 1" is "${PIPESTATUS[1]}" 1
+  sentence "$program: and one line that says why" \
+    is "$(cat "$scratch/err")" "$program: cannot write to standard output: No space left on device"
+  timeout "$patience_s" "$bin/$program" 127.0.0.1 "$port" --log "$scratch/closed.log" <&- >&- 2>&-
+  sentence "$program: without any standard descriptor it does its work and ends" is "$?" 0
+  sentence "$program: and nothing but log lines is in its log" \
+    is "$(grep -cv '^20' "$scratch/closed.log")" 0
+  rm "$scratch/closed.log"
+
   script -qec "$bin/$program 127.0.0.1 $port --no-demo --log $log" /dev/null \
     >"$scratch/typed" <<<$'GET nothing\nEXIT'
   sentence "$program: a terminal sees the promised prompt" grep -qF "$prompt" "$scratch/typed"

@@ -101,7 +101,9 @@ BOOST_AUTO_TEST_CASE(an_answer_given_twice_counts_once) {
 BOOST_AUTO_TEST_CASE(what_is_not_the_awaited_answer_is_reported_and_ignored) {
   FakeTcpServer server{{[](FakeConnection& connection) {
     connection.read_line();
-    connection.write("@me.7 OK\n@you.1 OK\nOK\ngarbage \x01\n\n@me.1 OK\n@me.1 VALUE right\n");
+    connection.write(
+        "@me.7 OK\n@you.1 OK\nOK\ngarbage \x01\n\n"
+        "@me.1 OK\n@me.1 CONFLICT\n@me.1 VALUE right\n");
   }}};
   Client client{server};
   BOOST_TEST(client.call(Verb::get, 1).reply.value == "right");
@@ -109,7 +111,17 @@ BOOST_AUTO_TEST_CASE(what_is_not_the_awaited_answer_is_reported_and_ignored) {
   BOOST_TEST(client.events.count("why=\"an ID of somebody else\"") == 1U);
   BOOST_TEST(client.events.count("event=malformed bytes=9") == 1U);  // garbage, not shown
   BOOST_TEST(client.events.count("garbage") == 0U);
-  BOOST_TEST(client.events.count("why=\"the answer to another verb\"") == 1U);  // OK to a GET
+  BOOST_TEST(client.events.count("why=\"the answer to another verb\"") == 2U);  // OK, CONFLICT
+}
+
+BOOST_AUTO_TEST_CASE(what_no_server_says_to_a_put_is_not_its_answer) {
+  FakeTcpServer server{{[](FakeConnection& connection) {
+    connection.read_line();
+    connection.write("@me.1 NOT_FOUND\n@me.1 CONFLICT\n@me.1 OK\n");
+  }}};
+  Client client{server};
+  BOOST_TEST((client.call(Verb::put, 1).reply.status == Status::ok));
+  BOOST_TEST(client.events.count("event=malformed") == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(endless_rubbish_neither_fills_the_log_nor_outlasts_the_timeout) {

@@ -163,6 +163,16 @@ BOOST_AUTO_TEST_CASE(a_wrong_line_is_explained_and_the_next_one_is_done) {
   BOOST_TEST(world.events.count("event=wrong_line") == 4U);
 }
 
+BOOST_AUTO_TEST_CASE(of_a_batch_that_is_refused_nothing_is_done) {
+  World world;
+  world.terminal.lines = {"MULTI", "IF a 10", "PUT a 7", "nonsense", "PUT b 3", "EXEC",
+                          "GET a", "MULTI",   "PUT c 1", "DISCARD",  "GET c"};
+  BOOST_TEST(world.console().run());
+  BOOST_TEST(world.transport.commands.size() == 2U);
+  BOOST_TEST(world.events.count("event=wrong_line") == 9U);
+  BOOST_TEST(world.terminal.shows("2 operations, 2 answered; lines refused: 9\n"));
+}
+
 BOOST_AUTO_TEST_CASE(empty_lines_are_nothing) {
   World world;
   world.terminal.lines = {"", "   ", "\r", "\t"};
