@@ -81,13 +81,10 @@ run_client() {
   printf '%-11s %s\n' "$program" "$(tail -n 1 "$scratch/$program.out")"
 }
 
-# show_in_both_logs PROGRAM: a client's last PUT, line by line as it happened.
-show_in_both_logs() {
-  local op
-  op=$(grep -o 'event=request op=[^ ]* verb=put' "$folder/$1.log" | tail -n 1 | cut -d ' ' -f 2)
-  echo "  its last PUT in its log, $1.log, and in the server's beside it:"
-  grep " $op " "$folder/$1.log" "$folder"/logs/server-*.log | sed "s|^$folder/||; s|^logs/||" |
-    sort -t : -k 2 | sed 's/^\([^:]*\).log:/    \1  /'
+# show_side_by_side PROGRAM: a PUT, a GET and a DELETE of its demo, in its log and in the server's.
+show_side_by_side() {
+  echo
+  tools/side_by_side.sh "$folder/$1.log" "$folder/logs/server-1.log" 1 11 16
 }
 
 run_clients() {
@@ -99,8 +96,8 @@ run_clients() {
   first=${first##*,}
   run_client udp_client "${first%:*}" "${first##*:}"
   if [ "$1" -eq 1 ]; then
-    show_in_both_logs tcp_client
-    show_in_both_logs udp_client
+    show_side_by_side tcp_client
+    show_side_by_side udp_client
   fi
   if [ "$1" -ge 2 ]; then
     run_client rpc_client "$(places rpc)"

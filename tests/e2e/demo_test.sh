@@ -17,6 +17,8 @@ sed 's/^/# /' "$scratch/err"
 sentence 'the demo succeeds' is "$status" 0
 sentence 'every client gets all its answers' \
   is "$(grep -c '^[a-z]*_client *23 operations, 23 answered$' "$scratch/out")" 5
+sentence 'three operations of both clients of phase 1 stand side by side in both logs' \
+  is "$(grep -cE '^[0-9:.]{15} +(request|answer) ' "$scratch/out")" 24
 sentence 'a fault is played' grep -q 'fault at 300ms pause leader (node 1)$' "$scratch/out"
 sentence 'one that the phase has no part for is skipped in words' \
   grep -q 'fault at 400ms partition .*: skipped, ' "$scratch/out"
