@@ -30,6 +30,11 @@ using two_phase::TwoPhaseOptions;
 using two_phase::TwoPhaseReplica;
 using two_phase::TxnId;
 
+/// What CommittedState::print_of() says of a key once `part`, a change, is applied.
+std::uint64_t print_after(const Part& part) {
+  return part.change == Change::put ? hash_of(part.value) | 1 : 0;
+}
+
 class TwoPhaseProtocol final : public sim::Protocol, public two_phase::Witness {
  public:
   explicit TwoPhaseProtocol(TwoPhaseOptions options) : options_(options) {
@@ -76,6 +81,7 @@ class TwoPhaseProtocol final : public sim::Protocol, public two_phase::Witness {
   Found check_key(const TwoPhaseReplica& replica, NodeId node, const std::string& key,
                   const char* invariant) const;
   Found check_reborn(const TwoPhaseReplica& replica, NodeId node);
+  void learn_from_snapshot(const TwoPhaseReplica& replica, NodeId node);
   Found check_touched(const TwoPhaseReplica& replica, NodeId node);
   Found check_ended(std::span<const Replica* const> replicas);
   Found check_checksums(std::span<const Replica* const> replicas, NodeId stepped);
@@ -110,7 +116,7 @@ void TwoPhaseProtocol::committed(const TxnId& txn) {
   }
   for (const Part& part : begun->second.parts) {
     if (part.change != Change::none) {
-      prints_[part.key] = part.change == Change::put ? hash_of(part.value) | 1 : 0;
+      prints_[part.key] = print_after(part);
     }
   }
   open_.erase(begun);
@@ -151,12 +157,42 @@ TwoPhaseProtocol::Found TwoPhaseProtocol::check_key(const TwoPhaseReplica& repli
 TwoPhaseProtocol::Found TwoPhaseProtocol::check_reborn(const TwoPhaseReplica& replica,
                                                        NodeId node) {
   reborn_.erase(node);
+  if (options_.presumed == two_phase::Presumed::commit) {
+    learn_from_snapshot(replica, node);
+  }
   for (const auto& [key, print] : prints_) {
     if (Found found = check_key(replica, node, key, "durability")) {
       return found;
     }
   }
   return std::nullopt;
+}
+
+/// Under presumed commit a snapshot has what a commit changed and does not name it. If it took the
+/// place of the commit's record, and the coordinator died before it heard that the record is on
+/// disk, then what stands there is all that tells of the commit.
+void TwoPhaseProtocol::learn_from_snapshot(const TwoPhaseReplica& replica, NodeId node) {
+  const auto stands = [&](const Part& part) {
+    return part.change == Change::none ||
+           replica.participant().state().print_of(part.key) == print_after(part);
+  };
+  const auto is_news = [&](const Part& part) {
+    const auto last = prints_.find(part.key);
+    return part.change != Change::none &&
+           print_after(part) != (last == prints_.end() ? 0 : last->second);
+  };
+  std::vector<TxnId> learned;
+  for (const auto& [txn, transaction] : open_) {
+    const std::vector<Part>& parts = transaction.parts;
+    if (txn.coordinator == node && std::ranges::all_of(parts, stands) &&
+        std::ranges::any_of(parts, is_news)) {
+      learned.push_back(txn);
+    }
+  }
+  for (const TxnId& txn : learned) {
+    committed(txn);
+    decided(node, txn, true);
+  }
 }
 
 TwoPhaseProtocol::Found TwoPhaseProtocol::check_touched(const TwoPhaseReplica& replica,
