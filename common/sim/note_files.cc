@@ -69,7 +69,9 @@ void NoteFiles::line(Instant at, NodeId node, Level level, std::string_view fiel
     line_.append("node=").append(std::to_string(node.value)).append(1, ' ');
   }
   line_.append(fields).append(1, '\n');
-  std::fwrite(line_.data(), 1, line_.size(), files_.at(node.value).get());
+  if (std::FILE* file = files_.at(node.value).get()) {
+    std::fwrite(line_.data(), 1, line_.size(), file);
+  }
 }
 
 }  // namespace kv::sim

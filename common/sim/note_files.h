@@ -18,9 +18,10 @@ void append_virtual_time(std::string& line, Instant at);
 
 class NoteFiles final : public NoteSink {
  public:
-  /// Makes `folder`; its files of an earlier run are replaced. good() is false if it cannot.
+  /// Makes `folder`; its files of an earlier run are replaced.
   NoteFiles(const std::string& folder, std::string_view context, std::uint32_t nodes);
 
+  /// False once a file could not be made, or did not take a line: the run goes on without.
   bool good() const;
   void line(Instant at, NodeId node, Level level, std::string_view fields) override;
 

@@ -32,6 +32,7 @@ struct Report {
   Progress progress;
   bool ended = false;
   bool broken = false;
+  bool log_lost = false;  // its folder does not take it, or not all of it
   Counts counts;
   std::uint64_t fingerprint = 0;
   char invariant[128] = {};
@@ -85,9 +86,16 @@ class Runner {
       const Scenario scenario = scenario_ ? *scenario_ : draw_scenario(traits_, seed);
       const Report report = run_one(scenario, seed, log_folder(seed));
       add(report);
+      if (report.log_lost) {
+        std::fprintf(stderr, "%s: the log cannot be written there: is it a folder, with room?\n",
+                     log_folder(seed).c_str());
+      }
       if (report.broken) {
         tell_broken(scenario, seed, report);
         return exit_broken;
+      }
+      if (report.log_lost) {
+        return exit_wrong_use;
       }
     }
     tell_good();
@@ -169,14 +177,15 @@ Report Runner::run_one(const Scenario& scenario, std::uint64_t seed, const std::
   return *report;
 }
 
-/// For `quintet check`.
-void write_history(const std::string& folder, const std::vector<Operation>& history) {
+/// For `quintet check`. False if the file does not take it.
+bool write_history(const std::string& folder, const std::vector<Operation>& history) {
   Bytes lines;
   for (const Operation& operation : history) {
     append_json(lines, operation);
   }
   std::ofstream file{folder + "/history.jsonl"};
-  file << lines;
+  file << lines << std::flush;
+  return file.good();
 }
 
 void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::string& log,
@@ -191,8 +200,8 @@ void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::s
     std::unique_ptr<NoteFiles> notes;
     if (!log.empty()) {
       notes = std::make_unique<NoteFiles>(log, traits_.context, scenario.nodes);
-      check(notes->good());
     }
+    report.log_lost = notes != nullptr && !notes->good();
     const std::unique_ptr<Protocol> protocol = make_();
     Simulator simulator{*protocol, scenario, seed, notes.get(), &report.progress};
     const Outcome outcome = simulator.run();
@@ -204,9 +213,8 @@ void Runner::be_child(const Scenario& scenario, std::uint64_t seed, const std::s
       put_text(report.detail, outcome.violation->detail);
     }
     report.ended = true;
-    if (!log.empty()) {
-      write_history(log, simulator.history());
-    }
+    report.log_lost =
+        notes != nullptr && !(write_history(log, simulator.history()) && notes->good());
   }
   ::_exit(0);  // the parent's buffers are not this process's to flush
 }

@@ -31,7 +31,7 @@ using MakeProtocol = std::function<std::unique_ptr<Protocol>()>;
 
 inline constexpr int exit_all_hold = 0;
 inline constexpr int exit_broken = 1;
-inline constexpr int exit_wrong_use = 2;  // no such scenario file, or it is none
+inline constexpr int exit_wrong_use = 2;  // a scenario that is none, a log that cannot be written
 
 /// What the program is to exit with. Speaks on `out`; of wrong use on standard error.
 int run_simulations(const ProtocolTraits& traits, const MakeProtocol& make,

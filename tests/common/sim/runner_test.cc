@@ -162,6 +162,21 @@ BOOST_AUTO_TEST_CASE(a_scenario_that_is_none_is_wrong_use) {
   BOOST_TEST(run(Flaw::none, options).exit_code == sim::exit_wrong_use);
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_written_is_wrong_use_and_no_broken_protocol) {
+  const Folder folder;
+  sim::RunnerOptions options{.program = "flawed_sim", .seed = 5};
+  std::ofstream{folder.path / "file"} << "not a folder\n";
+  options.log = folder.path / "file";
+  const Ran nowhere = run(Flaw::none, options);
+  BOOST_TEST(nowhere.exit_code == sim::exit_wrong_use);
+  BOOST_TEST(nowhere.said.find("broken") == std::string::npos);
+
+  options.log = folder.path / "full";
+  fs::create_directories(folder.path / "full");
+  fs::create_symlink("/dev/full", folder.path / "full/node-1.log");
+  BOOST_TEST(run(Flaw::none, options).exit_code == sim::exit_wrong_use);
+}
+
 BOOST_AUTO_TEST_CASE(a_run_writes_the_log_of_a_real_one_with_virtual_time) {
   const Folder folder;
   sim::RunnerOptions options{.program = "flawed_sim", .seed = 5};
