@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include <boost/container/small_vector.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
 
 #include "common/core/check.h"
@@ -24,25 +25,57 @@ struct Places {
   bool operator==(const Places&) const = default;
 };
 
-/// How many unknown operations of a kind have taken effect.
-struct Use {
-  Kind kind = 0;
-  std::uint32_t count = 0;
-};
-using Uses = std::vector<Use>;  // by kind, none of count 0
-
-bool no_more(const Uses& these, const Uses& than) {
-  auto at = than.begin();
-  for (const Use& use : these) {
-    while (at != than.end() && at->kind < use.kind) {
-      ++at;
-    }
-    if (at == than.end() || at->kind != use.kind || at->count < use.count) {
-      return false;
-    }
+/// How many unknown operations of each kind have taken effect.
+class Uses {
+ public:
+  std::uint32_t count_of(Kind kind) const {
+    const auto at = place_of(kind);
+    return at != uses_.end() && at->kind == kind ? at->count : 0;
   }
-  return true;
-}
+
+  void add(Kind kind) {
+    const auto at = uses_.begin() + (place_of(kind) - uses_.begin());
+    if (at != uses_.end() && at->kind == kind) {
+      ++at->count;
+    } else {
+      uses_.insert(at, {kind, 1});
+    }
+    ++total_;
+    some_kinds_ |= std::uint64_t{1} << kind % 64;
+  }
+
+  /// Of no kind more than `other`.
+  bool no_more_than(const Uses& other) const {
+    if (total_ > other.total_ || (some_kinds_ & ~other.some_kinds_) != 0) {
+      return false;  // most end here
+    }
+    auto at = other.uses_.begin();
+    for (const Use& use : uses_) {
+      while (at != other.uses_.end() && at->kind < use.kind) {
+        ++at;
+      }
+      if (at == other.uses_.end() || at->kind != use.kind || at->count < use.count) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  struct Use {
+    Kind kind = 0;
+    std::uint32_t count = 0;
+  };
+  using List = boost::container::small_vector<Use, 4>;
+
+  List::const_iterator place_of(Kind kind) const {
+    return std::ranges::lower_bound(uses_, kind, {}, &Use::kind);
+  }
+
+  List uses_;  // by kind, none of count 0
+  std::uint32_t total_ = 0;
+  std::uint64_t some_kinds_ = 0;  // a bit for all kinds that are equal modulo 64
+};
 
 /// One way in which things may stand.
 struct Configuration {
@@ -74,12 +107,12 @@ class Frontier {
     std::vector<Uses>& rivals = by_situation_[{configuration.held, configuration.done}];
     compared_ += rivals.size();
     for (const Uses& rival : rivals) {
-      if (no_more(rival, configuration.used)) {
+      if (rival.no_more_than(configuration.used)) {
         return false;
       }
     }
-    size_ -= std::erase_if(rivals,
-                           [&](const Uses& rival) { return no_more(configuration.used, rival); });
+    size_ -= std::erase_if(
+        rivals, [&](const Uses& rival) { return configuration.used.no_more_than(rival); });
     rivals.push_back(configuration.used);
     ++size_;
     return true;
@@ -277,18 +310,11 @@ class Search {
   /// `one` with one more of `kind` used, whose need is met; nothing if there is none left.
   std::optional<Configuration> with(const Configuration& one, Kind kind) {
     check(key_.kinds[kind].need.met_by(one.held));
-    const auto place = std::ranges::lower_bound(one.used, kind, {}, &Use::kind);
-    const bool used = place != one.used.end() && place->kind == kind;
-    if (!pay() || (used ? place->count : 0) >= called_[kind]) {
+    if (!pay() || one.used.count_of(kind) >= called_[kind]) {
       return std::nullopt;
     }
     Configuration next = one;
-    const auto at = next.used.begin() + (place - one.used.begin());
-    if (used) {
-      ++at->count;
-    } else {
-      next.used.insert(at, Use{kind, 1});
-    }
+    next.used.add(kind);
     if (!leave(next, key_.kinds[kind].leaves)) {
       return std::nullopt;
     }
