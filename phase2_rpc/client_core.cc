@@ -200,8 +200,8 @@ void ClientCore::on_answer(const Frame& frame) {
   const bool not_executed = !ok && (frame.header.flags & frame_not_executed) != 0;
   answered_.code = frame.header.code;
   answered_.executed = not_executed ? Executed::no : Executed::maybe;
-  answered_.body.assign(ok ? frame.body : ByteView{});
-  answered_.why.assign(ok ? ByteView{} : frame.body);
+  (ok ? answered_.body : answered_.why).assign(frame.body);
+  (ok ? answered_.why : answered_.body).clear();
   end(*slot, std::move(answered_));
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "common/kv/command.h"
@@ -65,30 +64,22 @@ inline constexpr Method<CompareAndSet, Reply> kv_cas{
 inline constexpr Method<Batch, Reply> kv_batch{
     .id = 20, .name = "kv.batch", .safety = Safety::once};
 
-// Each request as a command, all of it but the origin; the strings of both keep their capacity.
-inline void swap_into(Get& get, Command& command) {
-  command.verb = Verb::get;
-  command.key.swap(get.key);
+// A request names its fields as the Command does that it asks for: so `Put::fields(command, visit)`
+// visits what a Put brings of a command.
+constexpr Verb verb_of(const Method<Get, Reply>&) {
+  return Verb::get;
 }
-inline void swap_into(Put& put, Command& command) {
-  command.verb = Verb::put;
-  command.key.swap(put.key);
-  command.value.swap(put.value);
+constexpr Verb verb_of(const Method<Put, Reply>&) {
+  return Verb::put;
 }
-inline void swap_into(Erase& erase, Command& command) {
-  command.verb = Verb::erase;
-  command.key.swap(erase.key);
+constexpr Verb verb_of(const Method<Erase, Reply>&) {
+  return Verb::erase;
 }
-inline void swap_into(CompareAndSet& cas, Command& command) {
-  command.verb = Verb::compare_and_set;
-  command.key.swap(cas.key);
-  command.expected.swap(cas.expected);
-  command.value.swap(cas.value);
+constexpr Verb verb_of(const Method<CompareAndSet, Reply>&) {
+  return Verb::compare_and_set;
 }
-inline void swap_into(Batch& batch, Command& command) {
-  command.verb = Verb::batch;
-  command.guards.swap(batch.guards);
-  command.writes.swap(batch.writes);
+constexpr Verb verb_of(const Method<Batch, Reply>&) {
+  return Verb::batch;
 }
 
 }  // namespace kv::rpc

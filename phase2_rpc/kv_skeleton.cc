@@ -12,32 +12,23 @@ namespace {
 constexpr std::string_view key_rule =
     "a key is 1 to 250 bytes without white space and control bytes";
 
-/// Reads into what is kept from call to call, so that its strings keep their capacity.
+/// What an `Ask` brings of a command; its strings keep their capacity.
 template <typename Ask>
-bool read_into(Ask& ask, ByteView bytes) {
+bool read_into(Command& command, ByteView bytes) {
   const auto clear = [](std::string_view, auto& field) { field.clear(); };
-  Ask::fields(ask, clear);  // what a shorter request does not bring is empty
+  Ask::fields(command, clear);  // what a shorter request does not bring is empty
   wire::FieldReader reader{bytes};
-  Ask::fields(ask, reader);
+  Ask::fields(command, reader);
   return reader.good();
 }
 
 /// `to`: what takes the call's result.
 template <typename To>
-void answer(To&& to, const Reply& reply) {
+void answer(To&& to, const ReplyView& reply) {
   static thread_local CallResult result;
   result.body.clear();
   wire::encode_to(reply, result.body);
   to(result);
-}
-
-/// The view's words, in memory that is there already.
-const Reply& reply_of(const ReplyView& view) {
-  static thread_local Reply reply;
-  reply.status = view.status;
-  reply.value.assign(view.value);
-  reply.why.assign(view.why);
-  return reply;
 }
 
 bool keys_are_good(const Command& command) {
@@ -50,23 +41,24 @@ bool keys_are_good(const Command& command) {
 template <typename Ask>
 void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Service& service,
                Where where) {
-  const auto handler = [&service](const CallContext& context, ByteView bytes,
-                                  Dispatcher::Asked& asked) {
-    static thread_local Ask ask;
+  const auto handler = [&service, verb = verb_of(method)](
+                           const CallContext& context, ByteView bytes, Dispatcher::Asked& asked) {
     static thread_local Command command;
-    if (!read_into(ask, bytes)) {
+    if (!read_into<Ask>(command, bytes)) {
       asked.answer(Dispatcher::malformed());
       return;
     }
-    swap_into(ask, command);
+    command.verb = verb;
     const auto at_once = [&asked](const CallResult& result) { asked.answer(result); };
     if (!keys_are_good(command)) {
-      answer(at_once, {.status = Status::bad_request, .value = {}, .why = std::string{key_rule}});
+      answer(at_once, {.status = Status::bad_request, .value = {}, .why = key_rule});
       return;
     }
-    command.origin = context.metadata.origin;
+    if (const Origin& origin = context.metadata.origin; command.origin != origin) {
+      command.origin = origin;
+    }
     if (ReplyView reply; service.try_now(command, reply)) {
-      answer(at_once, reply_of(reply));
+      answer(at_once, reply);
       return;
     }
     // As one word, and not as a Respond, for which a std::function would allocate.

@@ -44,7 +44,9 @@ void append_frame(Bytes& out, FrameHeader header, ByteView metadata, ByteView bo
   header.metadata_bytes = static_cast<std::uint16_t>(metadata.size());
   header.payload_bytes = static_cast<std::uint32_t>(metadata.size() + body.size());
   append_header(out, header);
-  out.append(metadata);
+  if (!metadata.empty()) {
+    out.append(metadata);
+  }
   out.append(body);
 }
 

@@ -151,6 +151,12 @@ struct ReplyView {
   Status status = Status::ok;
   std::string_view value;
   std::string_view why;
+
+  static void fields(auto& self, auto& visit) {  // as Reply's
+    visit("status", self.status);
+    visit("value", self.value);
+    visit("why", self.why);
+  }
 };
 
 struct Reply {

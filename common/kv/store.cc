@@ -80,8 +80,13 @@ Store::~Store() {
 void Store::apply(const Command& command, Reply& reply) {
   const ReplyView view = apply(command);
   reply.status = view.status;
-  reply.value.assign(view.value);
-  reply.why.assign(view.why);
+  const auto copy = [](std::string& to, std::string_view from) {
+    if (!from.empty() || !to.empty()) {  // most words are none, and stay none
+      to.assign(from);
+    }
+  };
+  copy(reply.value, view.value);
+  copy(reply.why, view.why);
 }
 
 ReplyView Store::apply(const Command& command) {

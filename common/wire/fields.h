@@ -43,14 +43,27 @@ class FieldWriter {
   }
 
   void write_varint(std::uint64_t value) {
-    while (value >= 0x80) {
-      out_.push_back(static_cast<char>(value | 0x80));
-      value >>= 7;
+    if (value < 0x80) [[likely]] {
+      out_.push_back(static_cast<char>(value));
+      return;
     }
-    out_.push_back(static_cast<char>(value));
+    char bytes[varint_bytes_max];
+    out_.append(bytes, put_varint(bytes, value));
   }
 
  private:
+  static constexpr std::size_t varint_bytes_max = 10;
+
+  /// How many bytes it took.
+  static std::size_t put_varint(char* at, std::uint64_t value) {
+    std::size_t count = 0;
+    for (; value >= 0x80; value >>= 7) {
+      at[count++] = static_cast<char>(value | 0x80);
+    }
+    at[count++] = static_cast<char>(value);
+    return count;
+  }
+
   void write(bool value) { out_.push_back(value ? 1 : 0); }
 
   template <Unsigned T>
@@ -79,10 +92,11 @@ class FieldWriter {
     write(value.time_since_epoch());
   }
 
-  void write(const std::string& value) {
+  void write(std::string_view value) {
     write_varint(value.size());
     out_.append(value);
   }
+  void write(const std::string& value) { write(std::string_view{value}); }
 
   template <typename T>
   void write(const std::vector<T>& values) {
@@ -103,11 +117,17 @@ class FieldWriter {
   template <typename T>
   requires requires(const T& value, FieldWriter& visit) { T::fields(value, visit); }
   void write(const T& value) {
-    Bytes nested;  // its length stands before it, and a varint's width is not known sooner
-    FieldWriter writer{nested};
-    T::fields(value, writer);
-    write_varint(nested.size());
-    out_.append(nested);
+    // Its length stands before it, and how wide that is not known sooner: most often 1.
+    const std::size_t before = out_.size();
+    out_.push_back(0);
+    T::fields(value, *this);
+    const std::size_t bytes = out_.size() - before - 1;
+    if (bytes < 0x80) [[likely]] {
+      out_[before] = static_cast<char>(bytes);
+      return;
+    }
+    char length[varint_bytes_max];
+    out_.replace(before, 1, length, put_varint(length, bytes));
   }
 
   Bytes& out_;
@@ -214,7 +234,12 @@ class FieldReader {
     value = std::chrono::time_point<Clock, Step>{since};
   }
 
-  void read(std::string& value) { value.assign(take(read_varint())); }
+  void read(std::string& value) {
+    const ByteView bytes = take(read_varint());
+    if (!bytes.empty() || !value.empty()) {  // most words are none, and stay none
+      value.assign(bytes);
+    }
+  }
 
   template <typename T>
   void read(std::vector<T>& values) {

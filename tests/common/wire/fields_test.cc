@@ -98,6 +98,23 @@ BOOST_AUTO_TEST_CASE(a_struct_inside_a_struct_may_grow_too) {
   BOOST_TEST(read->after == 42);
 }
 
+BOOST_AUTO_TEST_CASE(a_struct_inside_a_struct_says_its_length_first_however_long_it_is) {
+  for (const std::size_t text : {0, 125, 126, 127, 16'379, 16'380, 100'000}) {
+    const Older inner{.number = 1, .text = std::string(text, 't')};
+    Bytes expected;
+    wire::FieldWriter{expected}.write_varint(wire::encode(inner).size());
+    expected += wire::encode(inner) + std::string(1, '\x05');
+    BOOST_TEST((wire::encode(OlderInside{.inner = inner, .after = 5}) == expected));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_view_of_a_reply_is_encoded_as_the_reply) {
+  for (const Reply& reply : {Reply{}, Reply{.status = Status::ok, .value = "v", .why = ""},
+                             Reply{.status = Status::unknown, .value = "", .why = "timed out"}}) {
+    BOOST_TEST(wire::encode(ReplyView{reply}) == wire::encode(reply));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(bytes_cut_inside_a_field_are_refused) {
   const Bytes whole = wire::encode(Older{.number = 300, .text = "abcdef"});
   for (const std::size_t cut : {std::size_t{1}, std::size_t{3}, whole.size() - 1}) {
