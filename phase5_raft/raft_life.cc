@@ -332,7 +332,10 @@ void RaftLife::after_step(Instant now, Effects& out) {
 }
 
 void RaftLife::on_new_leader(Instant now, Effects& out) {
-  seen_lives_.clear();
+  if (raft_.leads()) {
+    led_term_ = raft_.term();
+    seen_lives_.clear();
+  }
   proposed_.clear();
   take_reads_back();
   for (Held& each : held_) {

@@ -246,7 +246,8 @@ class RaftLife final : private StateImages {
   std::uint64_t next_number_ = 1;
   std::size_t unsent_ = 0;  // of held_
   std::uint64_t next_sequence_ = 1;
-  std::vector<SeenLife> seen_lives_;
+  Term led_term_;                     // the last that this life has led
+  std::vector<SeenLife> seen_lives_;  // who has forwarded what to it in that term
   std::vector<Replies> replies_;
 
   std::vector<Read> reads_;  // nobody has been asked yet

@@ -183,8 +183,10 @@ void RaftLife::on(Instant, NodeId, const Forwarded& forwarded, Effects& out) {
 
 // --- what others ask the leader for --------------------------------------------------------------
 
-/// A message that comes again, or late, must not be taken: not every command has a session.
-/// Sequence numbers rise within a life of the forwarder; and it meant the leader of this term.
+/// A message that comes again, or late, must not be taken: not every command has a session. Nor may
+/// it be said that it was not taken: an earlier copy may have been. Sequence numbers rise within a
+/// life of the forwarder; and it meant the leader of one term, whose copies are known for as long
+/// as this life has led no other.
 bool RaftLife::first_of_its_kind(NodeId from, const Forward& forward) {
   const auto seen = std::ranges::find_if(seen_lives_, [&](const SeenLife& each) {
     return each.from == from && each.life == forward.life;
@@ -202,11 +204,11 @@ bool RaftLife::first_of_its_kind(NodeId from, const Forward& forward) {
 }
 
 void RaftLife::on(Instant now, NodeId from, const Forward& forward, Effects& out) {
-  const bool meant = raft_.leads() && forward.term == raft_.term();
-  if (meant && !first_of_its_kind(from, forward)) {
-    return;  // its first copy is answered
+  if (forward.term != led_term_ || !first_of_its_kind(from, forward)) {
+    return;  // its first copy is answered, or was; or a former life of ours may have taken one
   }
-  const bool takes = meant && raft_.may_propose() && refusal_now() == nullptr;
+  const bool takes = raft_.leads() && forward.term == raft_.term() && raft_.may_propose() &&
+                     refusal_now() == nullptr;
   for (const ForwardedCommand& each : forward.commands) {
     payload_.clear();
     append_stamp(payload_, stamper_.stamp(now, machine_->time()));
