@@ -127,13 +127,14 @@ void Clients::draw_command(Client& client) {
 
 void Clients::begin(std::uint32_t number, Client& client) {
   ++client.sequence;
-  client.command.origin.client = client.name;
-  client.command.origin.sequence = client.sequence;
-  client.command.origin.first_outstanding = client.sequence;
   client.busy = true;
   client.maybe_done = false;
   const std::uint32_t once = scenario_.load.once.ppm;
   client.once = once > 0 && client.random.below(1'000'000) < once;
+  const bool numbered = !client.once || client.sequence % 2 != 0;
+  client.command.origin = {.client = numbered ? client.name : "",
+                           .sequence = numbered ? client.sequence : 0,
+                           .first_outstanding = numbered ? client.sequence : 0};
   client.called = world_.now();
   client.first_request = client.requests;
   client.operation = history_.size();
@@ -265,7 +266,7 @@ void Clients::note(const Client& client, Status status) {
   world_.trace({0}, Level::info,
                wire::LogFields{}
                    .add("event", "answered")
-                   .add("op", command.origin.client + "." + std::to_string(command.origin.sequence))
+                   .add("op", client.name + "." + std::to_string(client.sequence))
                    .add("verb", name_of(command.verb))
                    .add("key", command.key)
                    .add("result", name_of(status))

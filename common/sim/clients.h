@@ -3,7 +3,8 @@
 //
 // An outcome is definite (what the store said, or certainly not done) or indefinite: one attempt
 // timed out, so the operation may still take effect at any later time. Each attempt carries the
-// same origin, so that trying again never does it twice.
+// same origin, so that trying again never does it twice. Every second of the operations that are
+// asked once has none: of those only the protocol itself can see to it that none is done twice.
 #pragma once
 
 #include <cstdint>
