@@ -339,7 +339,8 @@ void PeerLink::say_hello_locked() {
   const Bytes hello = wire::encode(PeerHello{.cluster = options_.cluster,
                                              .from = options_.self,
                                              .to = peer_.node,
-                                             .founders = options_.founders});
+                                             .founders = options_.founders,
+                                             .choices = options_.choices});
   const Instant now = host::run_now();
   CallResult refusal;
   const auto on_welcome = [this](CallResult&& result) {  // in feed(), so under the lock

@@ -20,6 +20,7 @@ struct PeerHello {
   /// Whom the caller's --peers named when the cluster began, by number: replicas that were told of
   /// different ones would count different majorities. Empty: it joined later.
   std::vector<NodeId> founders;
+  std::string choices;  // of its command line, what all must have alike; empty: nothing, or older
 
   bool operator==(const PeerHello&) const = default;
   static void fields(auto& self, auto& visit) {
@@ -27,6 +28,7 @@ struct PeerHello {
     visit("from", self.from);
     visit("to", self.to);
     visit("founders", self.founders);
+    visit("choices", self.choices);
   }
 };
 

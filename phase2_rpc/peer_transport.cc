@@ -115,6 +115,12 @@ CallResult RpcPeerTransport::Intake::on_hello(const CallContext& context, ByteVi
                       ", node " + std::to_string(options_.self.value) + " with " +
                       text_of(options_.founders) + ": give all replicas the same");
   }
+  if (!hello->choices.empty() && !options_.choices.empty() && hello->choices != options_.choices) {
+    return refuse(Code::failed_precondition, who + " was started with " + hello->choices +
+                                                 ", node " + std::to_string(options_.self.value) +
+                                                 " with " + options_.choices +
+                                                 ": give all replicas the same");
+  }
   if (!knows(hello->from)) {
     return refuse(Code::failed_precondition, who + " is not one of this replica's peers");
   }

@@ -43,6 +43,7 @@ class RpcPeerTransport final : public host::PeerTransport {
     NodeId self;
     std::string cluster = "quintet";
     std::vector<NodeId> founders;  // of the cluster, by number; empty: this replica joined later
+    std::string choices;           // what all replicas must have alike; empty: nothing
     /// How this replica reaches others, if not at the addresses that they are said to have.
     std::vector<host::Peer> routes;
     std::string secret;  // of the cluster; empty: nobody need prove anything

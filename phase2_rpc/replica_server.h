@@ -49,6 +49,9 @@ struct ReplicaProgram {
   std::vector<host::ReplicaGauge> gauges;       // for /metrics and /status
   std::function<bool(const Replica&)> serving;  // see ReplicaHost::Options
   bool members_change = false;                  // its Replica is a kv::Members
+  /// What all replicas must have alike for the life of their disks, as on a command line; once it
+  /// is parsed.
+  std::function<std::string()> choices = [] { return std::string{}; };
 };
 
 /// What the command line of a replica's server says.

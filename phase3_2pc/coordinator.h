@@ -81,6 +81,8 @@ class Coordinator {
   std::size_t operations() const { return operations_.size(); }
   /// Transactions begun and not decided.
   std::size_t undecided() const { return undecided_; }
+  /// Decided and applied here, with the record on its way to the disk.
+  std::size_t unsecured() const { return flushed_.size(); }
   /// Decided, and not acknowledged by everyone who must.
   std::size_t unacknowledged() const;
   void check_invariants() const;

@@ -22,7 +22,7 @@ class Membership {
   enum class Standing : std::uint8_t {
     joins,   // its disk is new, and not everybody has said that it may be
     member,  // takes part
-    lost,    // somebody knows another disk of this replica
+    lost,    // somebody knows another disk of this replica, or more than is on this one
   };
 
   /// `drawn` becomes the disk's number if it has none.
@@ -32,6 +32,9 @@ class Membership {
   void start();
   /// What another replica's pulse says; the standing may change by it.
   void on_pulse(NodeId from, const Pulse& pulse);
+
+  /// Somebody holds what this replica promised and does not know: its disk is an older copy.
+  void lose() { standing_ = Standing::lost; }
 
   Standing standing() const { return standing_; }
   std::uint64_t disk() const { return disks_.at(self_); }

@@ -236,7 +236,8 @@ struct Pulse {
   bool presumes_commit = false;
   std::uint64_t disk = 0;        // the sender's
   std::vector<KnownDisk> known;  // all that it has met
-  bool joins = false;            // its disk is new: whom do you know under my number?
+  bool joins = false;            // it takes no part yet: whom do you know under my number?
+  std::uint64_t committed = 0;   // of `applied`, what no crash takes back; 0: it cannot tell
 
   static void fields(auto& self, auto& visit) {
     visit("header", self.header);
@@ -246,6 +247,7 @@ struct Pulse {
     visit("disk", self.disk);
     visit("known", self.known);
     visit("joins", self.joins);
+    visit("committed", self.committed);
   }
 };
 

@@ -54,6 +54,7 @@ struct TwoPhaseOptions {
   Duration forward_again_after = std::chrono::milliseconds{120};
   Duration pulse_every = std::chrono::milliseconds{250};
   Duration join_pulse_every = std::chrono::milliseconds{50};  // on a new disk
+  Duration alarm_every = std::chrono::seconds{10};            // about one replica
   Duration retry_pause_max = std::chrono::milliseconds{4};  // after a lost conflict; doubles to 16x
 
   // All below the two seconds that our clients wait, so that they hear what is certain.

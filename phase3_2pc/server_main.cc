@@ -48,11 +48,13 @@ std::vector<host::ReplicaGauge> gauges() {
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.hearing().silent().size());
             }),
-      gauge("lost_disk", "1 if others know another disk of this replica: it takes no part.",
-            [](const TwoPhaseReplica& replica) {
-              return replica.membership().standing() == two_phase::Membership::Standing::lost ? 1.0
-                                                                                              : 0.0;
-            }),
+      gauge(
+          "lost_disk",
+          "1 if others know another disk of this replica, or more than is on it: it takes no part.",
+          [](const TwoPhaseReplica& replica) {
+            return replica.membership().standing() == two_phase::Membership::Standing::lost ? 1.0
+                                                                                            : 0.0;
+          }),
       gauge("applied", "Transactions applied, in all lives.",
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.participant().state().applied());
@@ -67,8 +69,8 @@ std::vector<host::ReplicaGauge> gauges() {
 /// An update needs every replica.
 bool can_serve(const Replica& replica) {
   const TwoPhaseReplica& mine = the(replica);
-  return mine.membership().standing() == two_phase::Membership::Standing::member &&
-         mine.coordinator_lives() && mine.participant_lives() && mine.hearing().silent().empty();
+  return mine.takes_part() && mine.coordinator_lives() && mine.participant_lives() &&
+         mine.hearing().silent().empty();
 }
 
 }  // namespace
@@ -91,6 +93,7 @@ int main(int argc, char** argv) {
        .make = make,
        .roles = {"coordinator", "participant"},
        .gauges = kv::gauges(),
-       .serving = kv::can_serve},
+       .serving = kv::can_serve,
+       .choices = [&choices] { return "--presumed " + choices.presumed; }},
       argc, argv);
 }

@@ -5,6 +5,7 @@
 //                                        was committed on it last
 //   key_history_agrees                   likewise, at every replica, at every moment
 //   no_lock_outlives_its_transaction     what all have acknowledged holds no key anywhere
+//   no_disk_is_called_lost               for in here none is
 //   checksums_agree                      replicas that applied the same hold the same
 // beside the replica's own check_invariants(), and the history of all clients.
 #include <algorithm>
@@ -92,6 +93,7 @@ class TwoPhaseProtocol final : public sim::Protocol, public two_phase::Witness {
   std::unordered_map<std::string, std::uint64_t> prints_;  // of what was committed last, by key
   std::set<std::pair<NodeId, std::string>> touched_;
   std::set<NodeId> reborn_;
+  std::map<NodeId, std::uint64_t> boots_;  // the life of each coordinator that was seen last
   std::vector<TxnId> ended_;
   Found broken_;
 };
@@ -134,6 +136,15 @@ std::optional<sim::Violation> TwoPhaseProtocol::check(std::span<const Replica* c
   if (replica == nullptr || !replica->participant_lives()) {
     return std::nullopt;
   }
+  if (replica->membership().standing() == two_phase::Membership::Standing::lost) {
+    return sim::Violation{.invariant = "no_disk_is_called_lost",
+                          .detail = "node " + std::to_string(stepped.value)};
+  }
+  const std::uint64_t boot = replica->coordinator().boot();
+  if (replica->coordinator_lives() && std::exchange(boots_[stepped], boot) != boot &&
+      options_.presumed == two_phase::Presumed::commit) {
+    learn_from_snapshot(*replica, stepped);
+  }
   Found found = reborn_.contains(stepped) ? check_reborn(*replica, stepped)
                                           : check_touched(*replica, stepped);
   return found ? found : check_checksums(replicas, stepped);
@@ -157,9 +168,6 @@ TwoPhaseProtocol::Found TwoPhaseProtocol::check_key(const TwoPhaseReplica& repli
 TwoPhaseProtocol::Found TwoPhaseProtocol::check_reborn(const TwoPhaseReplica& replica,
                                                        NodeId node) {
   reborn_.erase(node);
-  if (options_.presumed == two_phase::Presumed::commit) {
-    learn_from_snapshot(replica, node);
-  }
   for (const auto& [key, print] : prints_) {
     if (Found found = check_key(replica, node, key, "durability")) {
       return found;

@@ -35,6 +35,7 @@ TwoPhaseReplica::TwoPhaseReplica(NodeId self, std::vector<NodeId> members, TwoPh
 
 void TwoPhaseReplica::start(Instant now, Effects& out) {
   membership_.start();
+  heard_ = false;
   hearing_.start(now);
   participant_.start(now);
   coordinator_.start(now);
@@ -52,8 +53,7 @@ NodeId TwoPhaseReplica::home_of(std::string_view key) const {
 void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command, Effects& out) {
   participant_.catch_up(now, out);
   if (!takes_part()) {
-    const bool waits = membership_.standing() == Membership::Standing::joins;
-    if (waits && early_.size() < early_requests_max) {
+    if (may_take_part_yet() && early_.size() < early_requests_max) {
       early_.push_back({now + options_.request_patience, id, command});
     } else {
       refuse_early(id, out);
@@ -71,18 +71,14 @@ void TwoPhaseReplica::request(Instant now, RequestId id, const Command& command,
 }
 
 void TwoPhaseReplica::refuse_early(RequestId id, Effects& out) const {
-  const bool lost = membership_.standing() == Membership::Standing::lost;
-  out.answers.push_back(
-      {id,
-       {Status::unavailable,
-        {},
-        lost ? "this replica has lost its disk" : "not every replica has been heard of yet"}});
+  const char* const why = is_lost() ? "this replica has lost its disk, or what was on it"
+                                    : "not every replica has been heard of yet";
+  out.answers.push_back({id, {Status::unavailable, {}, why}});
 }
 
 /// What came before this replica took part: now it does, never will, or has not in time.
 void TwoPhaseReplica::see_to_early(Instant now, Effects& out) {
-  const bool joins = membership_.standing() == Membership::Standing::joins;
-  while (!early_.empty() && (!joins || early_.front().deadline <= now)) {
+  while (!early_.empty() && (!may_take_part_yet() || early_.front().deadline <= now)) {
     const Early early = std::move(early_.front());
     early_.pop_front();
     if (takes_part()) {
@@ -131,10 +127,10 @@ void TwoPhaseReplica::receive(Instant now, NodeId from, ByteView message, Effect
 
 /// Decodes a list, takes notice of its header, and hands over one item after the other.
 template <typename Item, typename OnItem>
-void TwoPhaseReplica::each(Instant now, NodeId from, ByteView body, OnItem on_item) {
+void TwoPhaseReplica::each(Instant now, NodeId from, ByteView body, Effects& out, OnItem on_item) {
   auto message = wire::decode<ListMessage<Item>>(body);
   if (!message) {
-    return;
+    return note_malformed(from, out);
   }
   on_header(now, from, message->header);
   for (Item& item : message->items) {
@@ -144,50 +140,58 @@ void TwoPhaseReplica::each(Instant now, NodeId from, ByteView body, OnItem on_it
 
 void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView body,
                             Effects& out) {
+  if (std::ranges::find(outbox_.peers(), from) == outbox_.peers().end()) {
+    return note_malformed(from, out);
+  }
   if (!takes_part() && kind != MessageKind::pulse) {
     return;  // as if it were not there
   }
   switch (kind) {
     case MessageKind::prepare:
-      return each<Transaction>(now, from, body, [&](const Header&, Transaction& transaction) {
-        if (alive_.participant && transaction.id.coordinator == from) {
+      return each<Transaction>(now, from, body, out, [&](const Header&, Transaction& transaction) {
+        if (!is_good(from, transaction)) {
+          note_malformed(from, out);
+        } else if (alive_.participant) {
           participant_.on_prepare(now, std::move(transaction), out);
         }
       });
     case MessageKind::vote:
-      return each<Vote>(now, from, body, [&](const Header&, const Vote& vote) {
-        if (alive_.coordinator) {
+      return each<Vote>(now, from, body, out, [&](const Header&, const Vote& vote) {
+        if (alive_.coordinator && vote.txn.coordinator == self_) {
           coordinator_.on_vote(now, from, vote, out);
         }
       });
     case MessageKind::decide:
-      return each<Decision>(now, from, body, [&](const Header&, const Decision& decision) {
-        if (alive_.participant && decision.txn.coordinator != self_) {
+      return each<Decision>(now, from, body, out, [&](const Header&, const Decision& decision) {
+        if (!is_member(decision.txn.coordinator)) {
+          note_malformed(from, out);
+        } else if (alive_.participant && decision.txn.coordinator != self_) {
           participant_.on_decision(now, decision, out);
         }
       });
     case MessageKind::ack:
-      return each<TxnId>(now, from, body, [&](const Header&, const TxnId& txn) {
-        if (alive_.coordinator) {
+      return each<TxnId>(now, from, body, out, [&](const Header&, const TxnId& txn) {
+        if (alive_.coordinator && txn.coordinator == self_) {
           coordinator_.on_ack(from, txn);
         }
       });
     case MessageKind::inquire:
-      return each<TxnId>(now, from, body,
+      return each<TxnId>(now, from, body, out,
                          [&](const Header&, const TxnId& txn) { on_inquiry(now, from, txn, out); });
     case MessageKind::forward:
-      return each<Forward>(now, from, body, [&](const Header& head, const Forward& forward) {
+      return each<Forward>(now, from, body, out, [&](const Header& head, const Forward& forward) {
         if (alive_.coordinator && changes_something(forward.command.verb) &&
             forwards_.accept(from, head.boot, coordinator_.boot(), forward)) {
           coordinator_.submit(now, {from, forward.number, head.boot}, forward.command, out);
         }
       });
     case MessageKind::forward_reply:
-      return each<ForwardReply>(now, from, body, [&](const Header&, const ForwardReply& reply) {
-        if (alive_.coordinator && reply.to_boot == coordinator_.boot()) {
-          forwards_.on_reply(from, reply, out);
-        }
-      });
+      return each<ForwardReply>(now, from, body, out,
+                                [&](const Header&, const ForwardReply& reply) {
+                                  if (alive_.coordinator && reply.to_boot == coordinator_.boot()) {
+                                    forwards_.on_reply(from, reply, out);
+                                  }
+                                });
     case MessageKind::pulse:
       if (const auto pulse = wire::decode<Pulse>(body)) {
         return on_pulse(now, from, *pulse, out);
@@ -209,7 +213,9 @@ void TwoPhaseReplica::on_header(Instant now, NodeId from, const Header& header) 
 }
 
 void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out) {
-  if (txn.coordinator != self_) {
+  if (!is_member(txn.coordinator)) {
+    note_malformed(from, out);
+  } else if (txn.coordinator != self_) {
     if (alive_.participant) {
       participant_.on_inquiry(now, from, txn, out);
     }
@@ -221,35 +227,39 @@ void TwoPhaseReplica::on_inquiry(Instant now, NodeId from, const TxnId& txn, Eff
 /// If two have applied equally many, and this one has promised nothing that is undecided, it has
 /// applied all that the other has: then both have applied the same, and must hold the same.
 void TwoPhaseReplica::on_pulse(Instant now, NodeId from, const Pulse& pulse, Effects& out) {
-  judge_disks(from, pulse, out);
+  judge_disks(now, from, pulse, out);
   if (membership_.is_stranger(from, pulse.disk)) {
     return;
   }
   on_header(now, from, pulse.header);
+  heard_ = true;
   if (!alive_.participant || !takes_part()) {
     return;
   }
   const CommittedState& state = participant_.state();
   const bool comparable = pulse.applied == state.applied() && participant_.prepared() == 0;
-  if (comparable && pulse.checksum != state.checksum()) {
+  if (comparable && pulse.checksum != state.checksum() && alarm_due(now, from)) {
     note(out, options_.note_level, Level::error, participant_role, "divergence",
          [&](wire::LogFields& fields) {
            fields.add("from", from.value).add("applied", pulse.applied);
          });
   }
-  if (pulse.presumes_commit != (options_.presumed == Presumed::commit)) {
+  if (pulse.presumes_commit != (options_.presumed == Presumed::commit) && alarm_due(now, from)) {
     note(out, options_.note_level, Level::error, coordinator_role, "presumptions_differ",
          [&](wire::LogFields& fields) { fields.add("from", from.value); });
   }
 }
 
 /// A disk that was lost is told of by whoever notices it: the one that has it now, and the others.
-void TwoPhaseReplica::judge_disks(NodeId from, const Pulse& pulse, Effects& out) {
+void TwoPhaseReplica::judge_disks(Instant now, NodeId from, const Pulse& pulse, Effects& out) {
   const Membership::Standing before = membership_.standing();
   membership_.on_pulse(from, pulse);
-  const bool lost =
-      membership_.standing() == Membership::Standing::lost && membership_.standing() != before;
-  if (lost || membership_.is_stranger(from, pulse.disk)) {
+  const bool stranger = membership_.is_stranger(from, pulse.disk);
+  if (!stranger && lacks_something(pulse)) {
+    membership_.lose();
+  }
+  const bool lost = is_lost() && membership_.standing() != before;
+  if (lost || (stranger && alarm_due(now, from))) {
     note(out, options_.note_level, Level::error, participant_role, "disk_lost",
          [&](wire::LogFields& fields) {
            fields.add("of", lost ? self_.value : from.value).add("from", from.value);
@@ -262,14 +272,44 @@ void TwoPhaseReplica::judge_disks(NodeId from, const Pulse& pulse, Effects& out)
   }
 }
 
+/// Nothing is committed without this replica's promise, which is on its disk before it is told: so
+/// whatever another holds as committed is applied here, or promised.
+bool TwoPhaseReplica::lacks_something(const Pulse& pulse) const {
+  return alive_.participant &&
+         pulse.committed > participant_.state().applied() + participant_.prepared();
+}
+
+/// What stands wrong for long is said again now and then, not with every pulse.
+bool TwoPhaseReplica::alarm_due(Instant now, NodeId about) {
+  const auto [at, fresh] = alarmed_at_.try_emplace(about, now);
+  if (!fresh && now - at->second < options_.alarm_every) {
+    return false;
+  }
+  at->second = now;
+  return true;
+}
+
 Pulse TwoPhaseReplica::pulse() const {
+  const bool can_tell = alive_.coordinator && alive_.participant;
   return {.header = header(),
           .applied = participant_.state().applied(),
           .checksum = participant_.state().checksum(),
           .presumes_commit = options_.presumed == Presumed::commit,
           .disk = membership_.disk(),
           .known = membership_.known(),
-          .joins = membership_.standing() == Membership::Standing::joins};
+          .joins = may_take_part_yet(),
+          .committed = can_tell ? participant_.state().applied() - coordinator_.unsecured() : 0};
+}
+
+bool TwoPhaseReplica::is_member(NodeId node) const {
+  return std::ranges::find(members_, node) != members_.end();
+}
+
+/// The sender's own, with its keys in order, each once.
+bool TwoPhaseReplica::is_good(NodeId from, const Transaction& transaction) const {
+  return transaction.id.coordinator == from && is_member(transaction.asker.node) &&
+         std::ranges::adjacent_find(transaction.parts, std::ranges::greater_equal{},
+                                    &two_phase::Part::key) == transaction.parts.end();
 }
 
 void TwoPhaseReplica::note_malformed(NodeId from, Effects& out) const {
@@ -284,6 +324,9 @@ void TwoPhaseReplica::tick(Instant now, Effects& out) {
   hearing_.tick(now);
   see_to_early(now, out);
   coordinator_.tell_orphans(out);
+  if (is_lost()) {
+    return flush(now, out);
+  }
   participant_.tick(now, out);
   forwards_.tick(now, out);
   if (alive_.coordinator) {
@@ -296,7 +339,9 @@ void TwoPhaseReplica::flush(Instant now, Effects& out) {
   if (alive_.coordinator) {
     coordinator_.flush(now, out);
   }
-  if (now >= pulse_at_) {
+  if (is_lost()) {
+    pulse_at_ = never;  // silent from now on: nobody is to wait for its vote
+  } else if (now >= pulse_at_) {
     pulse_at_ = now + (takes_part() ? options_.pulse_every : options_.join_pulse_every);
     outbox_.pulse(pulse());
   }
@@ -320,10 +365,13 @@ Header TwoPhaseReplica::header() const {
 }
 
 Instant TwoPhaseReplica::wake_at() const {
-  const bool joins = membership_.standing() == Membership::Standing::joins;
+  const bool joins = may_take_part_yet();
   const bool undated = outbox_.has_later() && later_at_ == never;  // flush() says when
   if (!outbox_.empty() || undated || coordinator_.has_orphans() || (!early_.empty() && !joins)) {
     return Instant{};
+  }
+  if (is_lost()) {
+    return later_at_;
   }
   const Instant early = early_.empty() ? never : early_.front().deadline;
   const Instant at =

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,11 @@ class TwoPhaseReplica final : public Replica, public Roles {
   NodeId home_of(std::string_view key) const;
   bool participant_lives() const { return alive_.participant; }
   bool coordinator_lives() const { return alive_.coordinator; }
+  /// A member, and no peer that spoke since the start of this life knows more than this one does.
+  bool takes_part() const {
+    return membership_.standing() == Membership::Standing::member &&
+           (heard_ || members_.size() == 1);
+  }
 
  private:
   enum class Piece : std::uint8_t { head = 1, items, end };
@@ -85,18 +91,23 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void recover_record(ByteView record, std::optional<Part> only);
   void route(Instant now, NodeId from, MessageKind kind, ByteView body, Effects& out);
   template <typename Item, typename OnItem>
-  void each(Instant now, NodeId from, ByteView body, OnItem on_item);
+  void each(Instant now, NodeId from, ByteView body, Effects& out, OnItem on_item);
   void on_header(Instant now, NodeId from, const Header& header);
   void on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects& out);
   void on_pulse(Instant now, NodeId from, const Pulse& pulse, Effects& out);
   void update(Instant now, RequestId id, const Command& command, Effects& out);
   void refuse_early(RequestId id, Effects& out) const;
   void see_to_early(Instant now, Effects& out);
-  void judge_disks(NodeId from, const Pulse& pulse, Effects& out);
+  void judge_disks(Instant now, NodeId from, const Pulse& pulse, Effects& out);
+  bool lacks_something(const Pulse& pulse) const;
   Pulse pulse() const;
-  bool takes_part() const { return membership_.standing() == Membership::Standing::member; }
+  bool is_lost() const { return membership_.standing() == Membership::Standing::lost; }
+  bool may_take_part_yet() const { return !takes_part() && !is_lost(); }
+  bool alarm_due(Instant now, NodeId about);
   void flush(Instant now, Effects& out);
   Header header() const;
+  bool is_member(NodeId node) const;
+  bool is_good(NodeId from, const Transaction& transaction) const;
   void note_malformed(NodeId from, Effects& out) const;
 
   const NodeId self_;
@@ -109,6 +120,8 @@ class TwoPhaseReplica final : public Replica, public Roles {
   Coordinator coordinator_;
   Membership membership_;
   Alive alive_;
+  bool heard_ = false;  // somebody's pulse, in this life
+  std::map<NodeId, Instant> alarmed_at_;
   std::deque<Early> early_;
   Instant pulse_at_ = never;
   Instant later_at_ = never;  // when what waits for company leaves without

@@ -77,4 +77,14 @@ bool keep_founders(Disk& disk, const std::string& directory, const std::string& 
   return why.empty();
 }
 
+bool keep_choices(Disk& disk, const std::string& directory, const std::string& choices,
+                  std::string& why) {
+  std::string stands;
+  if (keep_line(disk, directory, "choices", choices, stands, why) && stands != choices) {
+    why = directory + " was begun with " + stands + ", and this is " + choices +
+          ": it stays so for the life of the disk";
+  }
+  return why.empty();
+}
+
 }  // namespace kv::host

@@ -18,4 +18,9 @@ bool claim_directory(Disk& disk, const std::string& directory, const std::string
 bool keep_founders(Disk& disk, const std::string& directory, const std::string& founders,
                    std::string& why);
 
+/// The same for what the command line chose that must stay as it is: `choices` as in
+/// `--presumed abort`.
+bool keep_choices(Disk& disk, const std::string& directory, const std::string& choices,
+                  std::string& why);
+
 }  // namespace kv::host

@@ -40,6 +40,10 @@ bool ReplicaHost::Core::recover(std::string& why) {
       !keep_founders(disk_, options_.directory, options_.founders, why)) {
     return false;
   }
+  if (!options_.choices.empty() &&
+      !keep_choices(disk_, options_.directory, options_.choices, why)) {
+    return false;
+  }
   snapshots_ = std::make_unique<SnapshotFiles>(disk_, options_.directory, journal_->id());
   std::uint64_t from = 0;
   const auto restore = [this](ByteView piece) { replica_->restore(piece); };

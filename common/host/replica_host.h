@@ -46,6 +46,7 @@ class ReplicaHost final : public Service {
     NodeId self{};                 // this replica's; must be given
     std::string owner;             // of the directory: see claim_directory(); empty: nobody asks
     std::string founders;          // of the cluster: see keep_founders(); empty: nobody asks
+    std::string choices;           // see keep_choices(); empty: there are none
     std::string directory;         // of the journal and the snapshots
     std::uint64_t journal_id = 1;  // drawn by the caller; used if the directory is new
     Journal::Sync sync = Journal::Sync::always;

@@ -104,6 +104,26 @@ BOOST_AUTO_TEST_CASE(a_replica_starts_again_with_the_peers_of_its_first_start_on
   world.start(1);
 }
 
+BOOST_AUTO_TEST_CASE(what_all_must_have_alike_stays_as_it_was_chosen_first) {
+  ReplicaWorld world{2, primary_backup};
+  world.program.choices = [] { return "--presumed abort"; };
+  world.start(1);
+  BOOST_TEST(world.log_of(1).find("--presumed") == std::string::npos);
+  world.program.choices = [] { return "--presumed commit"; };
+  world.start(2);
+  const std::string refusal =
+      "node 2 was started with --presumed commit, node 1 with --presumed abort: give all replicas "
+      "the same";
+  while (world.log_of(2).find(refusal) == std::string::npos) {
+    std::this_thread::yield();
+  }
+  world.servers[0].reset();
+  BOOST_TEST(!world.start(1, world.flags(1)));
+  BOOST_TEST(world.why.find("was begun with --presumed abort, and this is --presumed commit: it "
+                            "stays so for the life of the disk") != std::string::npos,
+             world.why);
+}
+
 BOOST_AUTO_TEST_CASE(who_cannot_change_its_members_says_so_over_rpc) {
   ReplicaWorld world{1, journaling};
   world.start(1);

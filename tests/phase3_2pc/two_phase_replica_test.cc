@@ -522,9 +522,57 @@ BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
   BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
   const Reply reply = cluster.told(3, get(key));  // not NOT_FOUND
   BOOST_TEST((reply.status == Status::unavailable));
-  BOOST_TEST(reply.why == "this replica has lost its disk");
+  BOOST_TEST(reply.why == "this replica has lost its disk, or what was on it");
   BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
   BOOST_TEST(cluster.told(2, get(key)).value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_on_an_older_copy_of_its_disk_serves_nothing_and_says_so) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  cluster.told(1, put(key, "old"));
+  const std::vector<Bytes> copy = cluster.node(3).records;
+  BOOST_TEST((cluster.told(1, put(key, "new")).status == Status::ok));
+  cluster.crash({3});
+  cluster.node(3).records = copy;
+  cluster.start({3});
+  const RequestId early = cluster.ask(3, get(key));  // before anybody has spoken to it
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.answers[early].status == Status::unavailable));
+  BOOST_TEST((cluster.told(3, get(key)).status == Status::unavailable));
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
+  BOOST_TEST(cluster.told(2, get(key)).value == "new");
+  BOOST_TEST_REQUIRE(cluster.errors.size() == 1U);
+  BOOST_TEST(cluster.errors.front().find("event=disk_lost") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_message_that_no_replica_can_have_sent_is_passed_over) {
+  Cluster cluster{3};
+  cluster.told(1, put("k", "v"));
+  const TxnId of_nobody{{99}, 1, 1};
+  const auto post = [&](MessageKind kind, const auto& item) {
+    ListMessage<std::remove_cvref_t<decltype(item)>> message;
+    message.header.boot = cluster.at(1).coordinator().boot();
+    message.items.push_back(item);
+    Effects out;
+    cluster.at(2).receive(cluster.now(), {1}, static_cast<char>(kind) + wire::encode(message), out);
+    cluster.end_turn({2}, out);
+    cluster.settle();
+  };
+  post(MessageKind::inquire, of_nobody);
+  post(MessageKind::ack, of_nobody);
+  post(MessageKind::vote, Vote{of_nobody, Ballot::yes});
+  post(MessageKind::decide, Decision{of_nobody, true});
+  post(MessageKind::decide, Decision{of_nobody, false});
+  const Part twice{.key = "k", .before = 0, .change = Change::put, .value = "w"};
+  const std::uint64_t boot = cluster.at(1).coordinator().boot();
+  post(MessageKind::prepare,
+       Transaction{.id = {{1}, boot, 900}, .age = {}, .asker = {{1}}, .parts = {twice, twice}});
+  post(MessageKind::prepare, Transaction{.id = of_nobody, .asker = {{1}}, .parts = {twice}});
+  BOOST_TEST(cluster.at(2).participant().prepared() == 0U);
+  BOOST_TEST((cluster.told(2, put("k", "w")).status == Status::ok));
+  check_alike(cluster, 3);
 }
 
 BOOST_AUTO_TEST_CASE(a_disk_stays_known_through_restarts_and_snapshots) {
