@@ -139,8 +139,10 @@ class Raft {
   std::uint64_t confirm(Instant now);
   /// The leader speaks to `to` with the next tick(), as if a heartbeat were due.
   void beat(Instant now, NodeId to);
-  /// Hands leadership to `to`, a voter, or to the most advanced one if `to` is nobody; gives up
-  /// after an election time-out. Nothing may be proposed in the meantime. Null, or why not.
+  /// Hands leadership to `to`, a voter heard within an election time-out, or to the most advanced
+  /// such one if `to` is nobody; gives up after an election time-out. Nothing may be proposed in
+  /// the meantime, so after a failed one there is as long a pause before another to nobody in
+  /// particular, and that one goes to somebody else if it can. Null, or why not.
   const char* transfer(Instant now, NodeId to, Effects& out);
   /// Raft 6: begins a change of the configuration; it goes through a joint one, and the final one
   /// follows by itself. Null, or why not: it does not lead, or the last change is under way.
@@ -241,6 +243,7 @@ class Raft {
     Instant heard{};               // its last answer in this term
     std::uint32_t unanswered = 0;  // messages since then that want an answer
     Instant sent{};                // our last message to it
+    Instant failed_at{};           // to take leadership over, the last time
   };
   struct Incoming {
     std::uint64_t image = 0;
@@ -328,10 +331,14 @@ class Raft {
   Instant quorum_heard(Instant now) const;
   Instant ask_majority_at(Instant now) const;
   bool beat_due(const Peer& peer, Instant now) const;
+  bool heard_lately(const Peer& peer, Instant now) const {
+    return now - peer.heard < options_.election_timeout;
+  }
   Peer* peer(NodeId id);
   const Peer* peer(NodeId id) const;
 
   // The transfer of leadership, and the configuration.
+  NodeId successor(Instant now) const;
   void go_on_with_transfer(Instant now, Effects& out);
   void configure(Index index, Membership membership);
   void forget_configurations_after(Index index);
@@ -410,6 +417,7 @@ class Raft {
   Instant lease_until_{};
   bool lease_void_ = false;  // no lease in this term
   std::optional<Transfer> transfer_;
+  Instant transfer_again_at_{};  // not sooner, unless to somebody who was named
   std::optional<Outgoing> outgoing_;
   std::vector<NodeId> few_;   // bare_majority: who gets entries at once
   std::size_t few_from_ = 0;  // their choice goes round

@@ -1,5 +1,6 @@
 // Elections: Raft 5.2 and 5.4.1, with PreVote and stickiness (thesis 9.6, 4.2.3).
 #include <algorithm>
+#include <tuple>
 
 #include "common/core/check.h"
 #include "phase5_raft/raft.h"
@@ -262,6 +263,21 @@ void Raft::on(Instant now, NodeId from, const RequestVote& request, Effects& out
 
 // --- handing leadership over ---------------------------------------------------------------------
 
+/// Whoever is dead must not be chosen again and again: its log may be the longest still. So those
+/// who were never tried, or longest ago, come first, and of them the most advanced.
+NodeId Raft::successor(Instant now) const {
+  const Peer* best = nullptr;
+  for (const Peer& each : peers_) {
+    const bool better = best == nullptr || each.failed_at < best->failed_at ||
+                        (each.failed_at == best->failed_at &&
+                         std::tie(each.match, each.heard) > std::tie(best->match, best->heard));
+    if (membership().votes(each.id) && heard_lately(each, now) && better) {
+      best = &each;
+    }
+  }
+  return best == nullptr ? NodeId{} : best->id;
+}
+
 const char* Raft::transfer(Instant now, NodeId to, Effects& out) {
   if (!leads()) {
     return "this replica does not lead";
@@ -270,15 +286,20 @@ const char* Raft::transfer(Instant now, NodeId to, Effects& out) {
     return "leadership is being handed over already";
   }
   if (to.value == 0) {
-    for (const Peer& each : peers_) {
-      const Peer* best = peer(to);
-      if (membership().votes(each.id) && (best == nullptr || each.match > best->match)) {
-        to = each.id;
-      }
+    if (now < transfer_again_at_) {
+      return "leadership was handed over in vain: somebody else is tried soon";
+    }
+    to = successor(now);
+    if (to.value == 0) {
+      return "no other voter is heard";
     }
   }
-  if (peer(to) == nullptr || !membership().votes(to)) {
+  const Peer* const target = peer(to);
+  if (target == nullptr || !membership().votes(to)) {
     return "there is no such other voter";
+  }
+  if (!heard_lately(*target, now)) {
+    return "it has not been heard lately, so it cannot take over";
   }
   now_ = now;
   transfer_ = {.to = to, .until = now + options_.election_timeout};
@@ -296,8 +317,12 @@ void Raft::go_on_with_transfer(Instant now, Effects& out) {
   if (!transfer_) {
     return;
   }
-  const Peer* target = peer(transfer_->to);
+  Peer* const target = peer(transfer_->to);
   if (now >= transfer_->until || target == nullptr) {
+    if (target != nullptr) {
+      target->failed_at = now;
+    }
+    transfer_again_at_ = now + options_.election_timeout;  // what waited meanwhile goes first
     note(out, Level::warn,
          wire::LogFields{}
              .add("event", "transfer_aborted")

@@ -155,7 +155,7 @@ std::optional<std::uint64_t> Raft::entries_behind(NodeId node) const {
 bool Raft::hears_quorum_of(const Membership& next, Instant now) const {
   return next.has_quorum([&](NodeId node) {
     const Peer* const found = peer(node);
-    return node == self_ || (found != nullptr && now - found->heard < options_.election_timeout);
+    return node == self_ || (found != nullptr && heard_lately(*found, now));
   });
 }
 

@@ -494,36 +494,6 @@ BOOST_AUTO_TEST_CASE(who_hears_a_leader_helps_nobody_to_become_one) {
   BOOST_TEST((group.raft(2).term() == Term{1}));
 }
 
-BOOST_AUTO_TEST_CASE(leadership_goes_to_whom_it_is_handed_and_at_once) {
-  RaftGroup group{3};
-  BOOST_REQUIRE(group.make_leader(1));
-  const RequestId before = group.put(1, "k", "1");
-  group.step(1, [](RaftReplica& replica, Instant now, Effects& out) {
-    BOOST_TEST(replica.life()->transfer_leadership(now, {3}, out) == nullptr);
-  });
-  group.settle();  // no time passes
-  BOOST_TEST(group.raft(3).leads());
-  BOOST_TEST(group.is(before, Status::ok));
-  const RequestId after = group.put(1, "k", "2");
-  group.settle();
-  BOOST_TEST(group.is(after, Status::ok));
-}
-
-BOOST_AUTO_TEST_CASE(a_transfer_to_one_that_is_silent_is_given_up_and_the_leader_goes_on) {
-  RaftGroup group{3};
-  BOOST_REQUIRE(group.make_leader(1));
-  group.cut(3);
-  group.step(1, [](RaftReplica& replica, Instant now, Effects& out) {
-    BOOST_TEST(replica.life()->transfer_leadership(now, {3}, out) == nullptr);
-  });
-  const RequestId waits = group.put(1, "k", "1");
-  group.settle();
-  BOOST_TEST(group.answer(waits) == nullptr);
-  group.run(2 * RaftReplicaOptions{}.election_timeout);
-  BOOST_TEST(group.raft(1).leads());
-  BOOST_TEST(group.is(waits, Status::ok));
-}
-
 // --- disks ---------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_leader_whose_disk_hangs_leads_no_more_after_two_election_timeouts) {
