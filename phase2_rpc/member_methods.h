@@ -9,7 +9,8 @@
 
 namespace kv::rpc {
 
-/// The Reply is as kv::Members says: `unavailable` and `unknown` may be asked again.
+/// The Reply is as kv::Members says: `unavailable` and `unknown` may be asked again,
+/// `aborted` by an operator only.
 inline constexpr Method<MemberChange, Reply> members_change{
     .id = 10, .name = "members.change", .safety = Safety::idempotent};
 inline constexpr Method<Nothing, MemberList> members_list{

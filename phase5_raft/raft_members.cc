@@ -199,12 +199,15 @@ std::string RaftLife::transfer_to(Instant now, Effects& out) {
   }
   if (raft_.may_propose()) {  // not begun, or given up
     if (change_->begun) {
-      end_change(Status::unavailable, text_of(node) + " did not take over in time", out);
+      // Not to be asked again by itself: nothing is written while leadership is being handed over.
+      end_change(Status::aborted, text_of(node) + " did not take over in time", out);
       return {};
     }
     change_->begun = true;
-    const char* const why = raft_.transfer(now, node, out);
-    return why == nullptr ? "" : why;
+    if (const char* const why = raft_.transfer(now, node, out)) {
+      end_change(Status::aborted, text_of(node) + ": " + why, out);
+      return {};
+    }
   }
   return text_of(node) + " has not taken over yet";
 }

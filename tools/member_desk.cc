@@ -217,6 +217,8 @@ void MemberDesk::on_reply(const Reply& reply) {
     end({});
   } else if (reply.status == Status::bad_request) {
     end(reply.why);
+  } else if (reply.status == Status::aborted) {
+    end(reply.why);  // not asked again by itself: see kv::Members
   } else {
     again(reply.why);
   }

@@ -105,7 +105,9 @@ class Members {
   /// Another number whenever members() says something else, who leads apart.
   virtual std::uint64_t members_version() const = 0;
 
-  /// Answered by `id`, once, in a later step at the latest when the host's patience ends.
+  /// Answered by `id`, once, in a later step at the latest when the host's patience ends. What is
+  /// `aborted` was tried and failed, or waits for what only an operator can do: it is not asked
+  /// again by a program.
   virtual void change_members(Instant now, RequestId id, const MemberChange& change,
                               Effects& out) = 0;
 };

@@ -111,6 +111,11 @@ members_change() {
   # A disk is lost: the node is refused, and comes back as a new member only.
   left=$((new == 3 ? 2 : 3))
   ctl kill "$left" >/dev/null
+  if [ "$phase" = 5 ]; then
+    ctl transfer "$left" >/dev/null
+    sentence "$what: leadership is not handed to the dead, and that is said at once" \
+      grep -qE "^quintet ctl: node $left(: it has not been heard| did not take over)" "$scratch/err"
+  fi
   rm -rf "$dir/data/node$left"
   mkdir "$dir/data/node$left"
   ctl restart "$left" >/dev/null
