@@ -131,8 +131,9 @@ class RaftLife final : private StateImages {
     MemberChange what;
     std::vector<RequestId> asked;
     Instant until;
-    Instant look_at{};   // again, if nothing comes before
-    bool begun = false;  // a transfer
+    Instant look_at{};         // again, if nothing comes before
+    bool begun = false;        // a transfer
+    bool misses_disk = false;  // of a founder, so nothing was done; see ask_unknown_disks()
   };
   struct Sample {
     Index index;
@@ -197,6 +198,7 @@ class RaftLife final : private StateImages {
   std::string remove_member(Instant now, Effects& out);
   std::string transfer_to(Instant now, Effects& out);
   std::string begin_change(Instant now, Membership next, Effects& out);
+  std::string ask_unknown_disks(const Membership& next, Effects& out);
   void meet(NodeId node);
   void end_change(Status status, const std::string& why, Effects& out);
   void look_at_members(Instant now, Effects& out);

@@ -90,6 +90,7 @@ void RaftLife::go_on_with_change(Instant now, Effects& out) {
     return on_change_without_leadership(now, out);
   }
   std::string why;
+  change_->misses_disk = false;
   switch (change_->what.verb) {
     case MemberVerb::add:
       why = add_member(now, out);
@@ -102,7 +103,7 @@ void RaftLife::go_on_with_change(Instant now, Effects& out) {
       break;
   }
   if (change_ && now >= change_->until) {
-    return end_change(Status::unknown, why, out);
+    return end_change(change_->misses_disk ? Status::aborted : Status::unknown, why, out);
   }
   if (change_) {
     change_->look_at = now + options_.ask_again_after;
@@ -176,13 +177,17 @@ std::string RaftLife::remove_member(Instant now, Effects& out) {
     end_change(Status::ok, {}, out);
     return {};
   }
+  if (!raft_.hears_quorum_of(next, now)) {
+    return "without " + text_of(node) + " too few of those that are heard would be left";
+  }
   if (node == self_) {
+    // What the next leader would wait for as well is waited for here: each handover is a pause.
+    if (std::string why = ask_unknown_disks(next, out); !why.empty()) {
+      return why;
+    }
     // Raft 6 lets a leader go on that is no member; but so nobody waits for an election.
     const char* const why = raft_.may_propose() ? raft_.transfer(now, {}, out) : nullptr;
     return why != nullptr ? why : "the leader hands over before it leaves";
-  }
-  if (!raft_.hears_quorum_of(next, now)) {
-    return "without " + text_of(node) + " too few of those that are heard would be left";
   }
   return begin_change(now, next, out);
 }
@@ -215,21 +220,30 @@ std::string RaftLife::transfer_to(Instant now, Effects& out) {
 /// With a change everyone's mark comes into the log: from then on no majority of founders is asked
 /// whose disk is whose.
 std::string RaftLife::begin_change(Instant now, Membership next, Effects& out) {
-  std::vector<NodeId> all = next.voters;
-  all.insert(all.end(), next.learners.begin(), next.learners.end());
-  for (const NodeId node : all) {
-    if (next.mark_of(node) != 0) {
-      continue;
+  if (std::string why = ask_unknown_disks(next, out); !why.empty()) {
+    return why;
+  }
+  for (const NodeId node : next.others({})) {
+    if (next.mark_of(node) == 0) {
+      next.facts.push_back(
+          {.node = node, .mark = acquaintance_.mark_of_member(node), .address = {}});
     }
-    const std::uint64_t mark = acquaintance_.mark_of_member(node);
-    if (mark == 0) {
-      acquaintance_.ask(node, out);
-      return text_of(node) + " was not heard, so its disk is not known: wait for it, or remove it";
-    }
-    next.facts.push_back({.node = node, .mark = mark, .address = {}});
   }
   const char* const why = raft_.change_membership(now, next, out);
   return why == nullptr ? "it is not committed yet" : why;
+}
+
+/// Those whose marks `next` will need and has not are asked for them; whom there is to wait for.
+std::string RaftLife::ask_unknown_disks(const Membership& next, Effects& out) {
+  std::string why;
+  for (const NodeId node : next.others({})) {
+    if (next.mark_of(node) == 0 && acquaintance_.mark_of_member(node) == 0) {
+      acquaintance_.ask(node, out);
+      why = text_of(node) + " was not heard, so its disk is not known: wait for it, or remove it";
+    }
+  }
+  change_->misses_disk = !why.empty();
+  return why;
 }
 
 /// So that it can be asked for its disk.

@@ -114,6 +114,38 @@ BOOST_AUTO_TEST_CASE(leadership_goes_to_whom_it_is_transferred) {
   BOOST_TEST(group.raft(3).leads());
 }
 
+BOOST_AUTO_TEST_CASE(a_leader_that_cannot_be_removed_says_so_before_it_hands_over) {
+  RaftGroup group{3};
+  Operator op{group};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.crash(3);
+  for (const std::uint32_t node : {1U, 2U}) {
+    group.restart(node);  // in this life it has not heard of that disk
+  }
+  const std::uint32_t leader = group.elect();
+  BOOST_REQUIRE(leader != 0U);
+  BOOST_TEST(op.change(leader, MemberVerb::remove, leader) ==
+             "unknown without node " + std::to_string(leader) +
+                 " too few of those that are heard would be left");
+  BOOST_TEST(group.raft(leader).leads());
+}
+
+BOOST_AUTO_TEST_CASE(a_founder_whose_disk_is_not_known_is_named_before_the_leader_hands_over) {
+  RaftGroup group{5};
+  Operator op{group};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.crash(5);
+  for (const std::uint32_t node : {1U, 2U, 3U, 4U}) {
+    group.restart(node);  // in this life it has not heard of that disk
+  }
+  const std::uint32_t leader = group.elect();
+  BOOST_REQUIRE(leader != 0U);
+  BOOST_TEST(op.change(leader, MemberVerb::remove, leader) ==
+             "aborted node 5 was not heard, so its disk is not known: wait for it, or remove it");
+  BOOST_TEST(group.raft(leader).leads());
+  BOOST_TEST(op.change(leader, MemberVerb::remove, 5) == "ok ");
+}
+
 BOOST_AUTO_TEST_CASE(a_disk_that_was_lost_returns_as_a_new_member_and_not_before) {
   RaftGroup group{4, {}, 3};
   Operator op{group};
