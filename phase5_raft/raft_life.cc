@@ -176,6 +176,7 @@ void RaftLife::take_over(Index last) {
   }
   machine_ = std::move(coming_);
   applied_ = last;
+  took_over_ = true;
   samples_.clear();
   said_.reset();
 }
@@ -306,7 +307,9 @@ void RaftLife::want_flush(Instant now) {
 /// What a step of Raft may have changed: who leads, what the log holds, what is committed, what is
 /// confirmed.
 void RaftLife::after_step(Instant now, Effects& out) {
-  if (raft_.log().truncations() != seen_truncations_) {
+  // An image takes the place of entries, truncated or not: whoever waits for one waits in vain, and
+  // everyone behind it too.
+  if (std::exchange(took_over_, false) || raft_.log().truncations() != seen_truncations_) {
     seen_truncations_ = raft_.log().truncations();
     give_up_truncated(out);
   }

@@ -237,6 +237,7 @@ class RaftLife final : private StateImages {
   NodeId seen_leader_;
   bool knew_commit_ = false;
   std::uint64_t seen_truncations_ = 0;
+  bool took_over_ = false;    // an image, since after_step() last looked
   bool flush_ = false;        // of changes
   bool flush_reads_ = false;  // when they are due
   Instant sweep_at_ = never;

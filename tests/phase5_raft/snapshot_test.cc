@@ -126,6 +126,37 @@ BOOST_AUTO_TEST_CASE(a_replica_is_where_it_was_after_its_own_snapshot) {
   BOOST_TEST(group.replica(2).life()->checksum() == group.replica(1).life()->checksum());
 }
 
+BOOST_AUTO_TEST_CASE(what_an_image_stands_for_is_not_waited_for_though_the_log_is_kept) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.cut(2, 1);
+  group.cut(3, 1);
+  const RequestId put = group.put(1, "k", "v");
+  group.settle();
+  // Somebody else leads, has it committed, and is far ahead of what 1 knows to be committed.
+  BOOST_REQUIRE(group.raft(2).log().last() == Index{2});
+  group.post(2, 1, AppendEntries{.term = {2}, .previous = {2}, .previous_term = {1}});
+  StateMachine theirs;
+  theirs.begin_snapshot();
+  InstallSnapshot piece{.term = {2},
+                        .image = 1,
+                        .last_index = {2},
+                        .last_term = {1},
+                        .membership = group.raft(1).membership()};
+  for (piece.piece = theirs.next_snapshot_piece(); !piece.piece.empty();
+       piece.piece = theirs.next_snapshot_piece()) {
+    group.post(2, 1, piece);
+    ++piece.number;
+  }
+  group.heal();
+  for (std::uint64_t i = 0; i < piece.number + 1; ++i) {
+    group.deliver_one();
+  }
+  BOOST_TEST((group.raft(1).log().base() == Index{2}));
+  BOOST_REQUIRE(group.answer(put) != nullptr);
+  BOOST_TEST((group.answer(put)->status == Status::unknown));
+}
+
 // --- divergence ----------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_state_that_differs_from_the_leaders_is_noted_and_serves_no_more) {
