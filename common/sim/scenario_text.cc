@@ -113,6 +113,7 @@ class Parser {
   void parse_expect();
   void check_whole();
   void check_fault(const Fault& fault);
+  void check_weather(const Weather& weather);
   void check_who(const std::string& who);
 
   template <typename Settings, typename T>
@@ -192,6 +193,7 @@ void Parser::parse_directive() {
     parse_settings<Load>(scenario_.load);
   } else if (word == "network") {
     parse_settings<Weather>(scenario_.weather);
+    check_weather(scenario_.weather);
   } else if (word == "disk") {
     parse_settings<DiskSpec>(scenario_.disk);
   } else {
@@ -348,6 +350,14 @@ NodeId twice_in(const std::vector<std::vector<NodeId>>& groups) {
 
 }  // namespace
 
+void Parser::check_weather(const Weather& weather) {
+  for (const Share share : {weather.loss, weather.repeat, weather.flip, weather.late}) {
+    if (!failed() && share > percent(100)) {
+      fail("no more than 100% of the messages are lost, repeated, flipped or late");
+    }
+  }
+}
+
 void Parser::check_fault(const Fault& fault) {
   if (!failed() && !fault.who.empty()) {
     check_who(fault.who);
@@ -361,6 +371,7 @@ void Parser::check_fault(const Fault& fault) {
   if (const NodeId node = twice_in(fault.groups); node.value != 0) {
     return fail("node " + std::to_string(node.value) + " stands in two groups of the partition");
   }
+  check_weather(fault.weather);
   if (fault.kind == FaultKind::clock && (fault.rate < percent(1) || fault.rate > percent(1000))) {
     fail("a clock's rate is 1% to 1000%");
   } else if (fault.kind == FaultKind::disk && (fault.factor < 1 || fault.factor > 100'000)) {

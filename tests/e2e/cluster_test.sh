@@ -116,6 +116,9 @@ sentence 'each has a data folder' is "$(find "$dir/data" -name 'node[1-5]' | wc 
 ctl partition 1,2 2,3
 sentence 'a node in two groups of a partition is refused' \
   grep -q 'node 2 stands in two groups of the partition' "$scratch/err"
+ctl storm loss=200%
+sentence 'a storm that loses more than all there is is refused' \
+  grep -q 'no more than 100% of the messages' "$scratch/err"
 ctl partition 1,2 3,4,5
 ctl status
 sentence 'a partition cuts the links between its sides' said 'links: 12 of 20 cut'

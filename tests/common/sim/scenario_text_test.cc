@@ -117,6 +117,8 @@ BOOST_AUTO_TEST_CASE(what_is_not_understood_is_refused) {
                                       "network loss=5",
                                       "network loss=1.00001%",
                                       "network loss=%",
+                                      "network loss=200%",
+                                      "at 1s storm late=100.1%",
                                       "disk segment_bytes=100",
                                       "at",
                                       "at 1s",
