@@ -193,6 +193,9 @@ std::string read_peers(std::string_view text, std::vector<Peer>& peers) {
     if (wrong.empty() && std::ranges::find(read, peer.node, &Peer::node) != read.end()) {
       wrong = "node " + std::to_string(peer.node.value) + " is there twice";
     }
+    if (wrong.empty() && std::ranges::find(read, peer.rpc, &Peer::rpc) != read.end()) {
+      wrong = "address " + to_text(peer.rpc) + " is there twice";
+    }
     read.push_back(std::move(peer));
     return wrong;
   });

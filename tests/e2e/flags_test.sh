@@ -50,5 +50,8 @@ if [ -x "$bin/phase5_server" ]; then
     "$server" --election-timeout 0ms
   sentence 'a snapshot after each record is refused' refuses '--snapshot-every: 0' \
     "$server" --snapshot-every 0
+  sentence 'two replicas at one address are refused' \
+    refuses '--peers: address 127.0.0.1:9201 is there twice' \
+    "$server" --peers 1=127.0.0.1:9201,2=127.0.0.1:9201
   sentence 'whoever joins says whom' refuses '--join: --peers names nobody to join' "$server" --join
 fi

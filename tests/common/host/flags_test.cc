@@ -226,7 +226,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_endpoint_is_refused_with_the_reason) {
 BOOST_AUTO_TEST_CASE(a_list_of_peers_or_failures_with_anything_wrong_is_refused_whole) {
   std::vector<Peer> peers{{NodeId{9}, {}}};
   for (const char* text : {"", "1", "0=h:1", "1=h", "1=h:0", "1=off", "1=h:1,", "1=h:1,1=h:2",
-                           "x=h:1", "1=h:1;2=h:2"}) {
+                           "1=h:1,2=h:1", "x=h:1", "1=h:1;2=h:2"}) {
     BOOST_TEST(!read_peers(text, peers).empty(), text);
   }
   BOOST_TEST(peers.size() == 1U);
