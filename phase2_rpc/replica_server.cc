@@ -101,7 +101,7 @@ ReplicaProgram with_roles(ReplicaProgram program) {
 }  // namespace
 
 void declare(host::Flags& flags, const ReplicaProgram& program, ReplicaFlags& target) {
-  host::add_server_flags(flags, program.phase, target.server);
+  host::add_server_flags(flags, program.phase, target.server, program.roles);
   flags.add("--cluster", target.cluster, "its name: replicas of another one are refused", "NAME");
   flags.add("--cluster-secret", target.secret_file,
             "what is in this file every replica must prove to know", "FILE");

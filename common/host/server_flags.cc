@@ -28,7 +28,8 @@ void add_log_flags(Flags& flags, Phase phase, ServerFlags& target) {
   });
 }
 
-void add_replica_flags(Flags& flags, Phase phase, ServerFlags& target) {
+void add_replica_flags(Flags& flags, Phase phase, const std::vector<std::string>& roles,
+                       ServerFlags& target) {
   flags.add("--node", target.node.value, {.least = 1}, "this replica's number");
   flags.add("--peers", target.peers, "the RPC addresses of all replicas, this one among them");
   if (phase >= Phase::paxos) {
@@ -40,9 +41,14 @@ void add_replica_flags(Flags& flags, Phase phase, ServerFlags& target) {
   }
   flags.add("--data", target.data, "journal and snapshots; by default data/phaseN/nodeN", "DIR");
   flags.add_choice("--sync", target.sync, {"always", "never"}, "never: nothing survives a crash");
+  std::string known;
+  for (const std::string& role : roles) {
+    known += role + ", ";
+  }
   flags.add("--fail", target.failures,
             "a role dies after a random time (mean UP) and returns after another (mean DOWN); "
-            "roles: acceptor, proposer, learner, coordinator, participant, raft, all");
+            "roles: " +
+                known + "all");
   flags.finally([&target, phase]() -> std::string {
     const std::string node = std::to_string(target.node.value);
     if (target.data.empty()) {
@@ -76,7 +82,8 @@ std::string_view folder_of(Phase phase) {
   return {};
 }
 
-void add_server_flags(Flags& flags, Phase phase, ServerFlags& target) {
+void add_server_flags(Flags& flags, Phase phase, ServerFlags& target,
+                      const std::vector<std::string>& roles) {
   target.threads = std::clamp(std::thread::hardware_concurrency(), 1U, threads_max);
   flags.add("--tcp", target.tcp, "the line protocol over TCP; off closes it, 0 takes a free port");
   flags.add("--udp", target.udp, "the line protocol over UDP; off closes it, 0 takes a free port");
@@ -99,7 +106,7 @@ void add_server_flags(Flags& flags, Phase phase, ServerFlags& target) {
   add_log_flags(flags, phase, target);
   flags.add("--seed", target.seed, "every random choice; by default drawn, and logged");
   if (phase >= Phase::two_phase) {
-    add_replica_flags(flags, phase, target);
+    add_replica_flags(flags, phase, roles, target);
   }
 }
 

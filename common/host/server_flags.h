@@ -39,7 +39,9 @@ struct ServerFlags {
 };
 
 /// Declares the flags that apply to `phase`. After parse(), `log` and `data`
-/// are filled in, and --peers is sure to name --node.
-void add_server_flags(Flags& flags, Phase phase, ServerFlags& target);
+/// are filled in, and --peers is sure to name --node. `roles`: what --help of --fail lists, beside
+/// `all`.
+void add_server_flags(Flags& flags, Phase phase, ServerFlags& target,
+                      const std::vector<std::string>& roles = {});
 
 }  // namespace kv::host

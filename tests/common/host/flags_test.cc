@@ -276,6 +276,15 @@ BOOST_AUTO_TEST_CASE(a_replica_names_its_log_and_data_by_phase_and_node) {
   BOOST_TEST(server.data == "data/phase4/node3");
 }
 
+BOOST_AUTO_TEST_CASE(help_lists_the_roles_of_this_server_and_no_others) {
+  Flags flags{"phase4_server", ""};
+  ServerFlags server;
+  add_server_flags(flags, Phase::paxos, server, {"proposer", "acceptor"});
+  const std::string help = parse(flags, {"--help"}).output;
+  BOOST_TEST(help.find("proposer, acceptor, all") != std::string::npos, help);
+  BOOST_TEST(help.find("coordinator") == std::string::npos, help);
+}
+
 BOOST_AUTO_TEST_CASE(a_replica_that_its_peers_do_not_name_is_refused) {
   Flags flags{"phase5_server", ""};
   ServerFlags server;
