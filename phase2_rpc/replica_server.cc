@@ -91,10 +91,12 @@ std::string log_context(const ReplicaProgram& program, const host::ServerFlags& 
 ReplicaProgram with_roles(ReplicaProgram program) {
   program.gauges.push_back({.name = "plays_leader",
                             .help = "Whether this replica drives the others",
-                            .read = [](const Replica& replica) {
-                              const auto* const roles = dynamic_cast<const Roles*>(&replica);
-                              return roles != nullptr && roles->plays("leader") ? 1.0 : 0.0;
-                            }});
+                            .read =
+                                [](const Replica& replica) {
+                                  const auto* const roles = dynamic_cast<const Roles*>(&replica);
+                                  return roles != nullptr && roles->plays("leader") ? 1.0 : 0.0;
+                                },
+                            .always_fresh = true});
   return program;
 }
 

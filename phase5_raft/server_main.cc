@@ -50,7 +50,8 @@ std::function<double(const Replica&)> gauge(Read read) {
 std::vector<host::ReplicaGauge> gauges() {
   return {
       {"raft_term", "The current term.",
-       gauge([](const RaftLife& life) { return life.raft().term().value; })},
+       gauge([](const RaftLife& life) { return life.raft().term().value; }),
+       true},  // by it `quintet ctl` knows which of two leaders is the new one
       {"raft_leader", "Who leads in it, as far as is known; 0: nobody.",
        gauge([](const RaftLife& life) { return life.raft().leader().value; })},
       {"raft_last_index", "The last place in the log.",

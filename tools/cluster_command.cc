@@ -183,7 +183,10 @@ bool Run::open(const ClusterOptions& options, std::string& why) {
     find_role(loop_, *cluster_, role, role_patience, std::move(found));
   };
   player_ = std::make_unique<cluster::FaultPlayer>(loop_, *cluster_, find, options.seed);
-  members_ = std::make_unique<cluster::MemberDesk>(loop_, *cluster_, find);
+  members_ = std::make_unique<cluster::MemberDesk>(
+      loop_, *cluster_, find, [this](const std::string& role, std::function<void(NodeId)> found) {
+        player_->await_role(role, std::move(found));
+      });
   desk_ = std::make_unique<cluster::ControlDesk>(
       *cluster_, *player_, *members_,
       [this](std::function<void()> stopped) { stop(std::move(stopped)); });

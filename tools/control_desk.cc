@@ -81,7 +81,9 @@ void ControlDesk::handle(const std::shared_ptr<ControlCall>& call, const Control
   } else if (word == "add") {
     members_.add(who, [call](const std::string& why) { call->end(why); });
   } else if (word == "remove") {
-    members_.remove(who, [call](const std::string& why) { call->end(why); });
+    members_.remove(
+        who, [call](const std::string& line) { call->say(line); },
+        [call](const std::string& why) { call->end(why); });
   } else if (word == "transfer") {
     members_.transfer(who, [call](const std::string& why) { call->end(why); });
   } else if (word == "stop") {
@@ -109,8 +111,10 @@ void ControlDesk::fault(const Call& call, const ControlRequest& request) {
   if (faults.size() != 1) {
     return call->end("say what to do");
   }
-  player_.begin(faults.front(), reset ? Cut::reset : Cut::silent,
-                [call](const std::string& why) { call->end(why); });
+  player_.begin(
+      faults.front(), reset ? Cut::reset : Cut::silent,
+      [call](const std::string& line) { call->say(line); },
+      [call](const std::string& why) { call->end(why); });
 }
 
 void ControlDesk::restart(const Call& call, const std::string& who) {

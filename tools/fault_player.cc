@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/host/clock.h"
 #include "common/sim/network.h"
 #include "common/sim/scenario_text.h"
 #include "common/wire/logfmt.h"
@@ -14,6 +15,10 @@ namespace {
 
 using sim::Fault;
 using sim::FaultKind;
+
+/// An election takes less than a second, some of them in a row, on a slow machine, a few.
+constexpr Duration leader_patience = std::chrono::seconds{10};
+constexpr Duration look_again_after = std::chrono::milliseconds{100};
 
 bool is_of_links(FaultKind kind) {
   return kind == FaultKind::cut || kind == FaultKind::partition || kind == FaultKind::slow ||
@@ -68,6 +73,8 @@ struct FaultPlayer::Active {
   Cut how = Cut::silent;
   NodeId node;
   std::vector<Link> links;
+  Instant until{};  // somebody must lead by then
+  Tell tell;        // whom a role means
   Cluster::Done begun;
   std::function<void()> over;  // ended, or never will
 };
@@ -95,21 +102,33 @@ FaultPlayer::FaultPlayer(sockets::EventLoop& loop, Cluster& cluster, FindRole fi
 
 FaultPlayer::~FaultPlayer() = default;
 
-void FaultPlayer::begin(const Fault& fault, Cut how, Cluster::Done done) {
+void FaultPlayer::begin(const Fault& fault, Cut how, Tell tell, Cluster::Done done) {
   const auto active = std::make_shared<Active>();
   active->fault = fault;
   active->how = how;
+  active->until = host::run_now() + leader_patience;
+  active->tell = std::move(tell);
   active->begun = std::move(done);
   find_and_strike(active);
 }
 
 void FaultPlayer::find_and_strike(const std::shared_ptr<Active>& active) {
-  resolve(active->fault.who, [this, active](NodeId who) {
-    resolve(active->fault.to, [this, active, who](NodeId to) { strike(active, who, to); });
+  const auto named = [active](const std::string& role, NodeId node) {
+    if (active->tell && node.value != 0 && !number_of(role)) {
+      active->tell(role + " is " + text_of(node));
+    }
+  };
+  resolve(active->fault.who, active->until, [this, active, named](NodeId who) {
+    named(active->fault.who, who);
+    resolve(active->fault.to, active->until, [this, active, named, who](NodeId to) {
+      named(active->fault.to, to);
+      strike(active, who, to);
+    });
   });
 }
 
-void FaultPlayer::resolve(const std::string& who, std::function<void(NodeId)> found) {
+void FaultPlayer::resolve(const std::string& who, Instant until,
+                          std::function<void(NodeId)> found) {
   if (who.empty()) {
     return found({});
   }
@@ -123,7 +142,23 @@ void FaultPlayer::resolve(const std::string& who, std::function<void(NodeId)> fo
   if (cluster_.size() == 1) {
     return found({1});  // whatever there is to play, it plays
   }
-  find_role_(who, std::move(found));
+  find_until(who, until, std::move(found));
+}
+
+void FaultPlayer::await_role(const std::string& role, std::function<void(NodeId)> found) {
+  find_until(role, host::run_now() + leader_patience, std::move(found));
+}
+
+/// Only a leader is worth waiting for: the others either are always there, or are not of this
+/// phase.
+void FaultPlayer::find_until(const std::string& role, Instant until,
+                             std::function<void(NodeId)> found) {
+  find_role_(role, [this, role, until, found = std::move(found)](NodeId node) {
+    if (node.value != 0 || role != "leader" || host::run_now() >= until) {
+      return found(node);
+    }
+    after(look_again_after, [this, role, until, found] { find_until(role, until, found); });
+  });
 }
 
 void FaultPlayer::strike(const std::shared_ptr<Active>& active, NodeId who, NodeId to) {

@@ -30,8 +30,12 @@ class FaultPlayer {
   ~FaultPlayer();
 
   /// Begins `fault` now, and ends it after its time if it has one. `done` runs when it has begun:
-  /// empty, or why it was skipped.
-  void begin(const sim::Fault& fault, Cut how, Cluster::Done done);
+  /// empty, or why it was skipped. Whom a role means is told before; if nobody leads, as for a
+  /// moment after a death, it waits for somebody to.
+  void begin(const sim::Fault& fault, Cut how, Tell tell, Cluster::Done done);
+
+  /// Finds who plays `role`, as begin() does.
+  void await_role(const std::string& role, std::function<void(NodeId)> found);
 
   /// Each fault at its time from now on. `done` runs after the last has ended, or, if it never
   /// does, begun; replicas that it started again are ready then.
@@ -58,7 +62,8 @@ class FaultPlayer {
   void end_links(Active& active);
   void heal_one_by_one(Active& active);
   void end_crash(Active& active);
-  void resolve(const std::string& who, std::function<void(NodeId)> found);
+  void resolve(const std::string& who, Instant until, std::function<void(NodeId)> found);
+  void find_until(const std::string& role, Instant until, std::function<void(NodeId)> found);
   void note(const char* event, const Active& active, const std::string& why);
   void after(Duration delay, std::function<void()> task);
 

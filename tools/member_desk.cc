@@ -51,10 +51,12 @@ struct MemberDesk::Asking {
   std::unique_ptr<rpc::RpcClient> client;
 };
 
-MemberDesk::MemberDesk(sockets::EventLoop& loop, Cluster& cluster, FindRole find_role)
+MemberDesk::MemberDesk(sockets::EventLoop& loop, Cluster& cluster, FindRole find_role,
+                       FindRole await_role)
     : loop_(loop),
       cluster_(cluster),
       find_role_(std::move(find_role)),
+      await_role_(std::move(await_role)),
       next_(loop, [this] { ask(); }) {}
 
 MemberDesk::~MemberDesk() = default;
@@ -103,13 +105,14 @@ void MemberDesk::add(const std::string& who, const Cluster::Done& done) {
   });
 }
 
-void MemberDesk::remove(const std::string& who, Cluster::Done done) {
-  if (who.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos) {
-    return find_role_(who, [this, who, done = std::move(done)](NodeId node) {
+void MemberDesk::remove(const std::string& who, const Tell& tell, Cluster::Done done) {
+  if (!who.empty() && who.find_first_not_of("abcdefghijklmnopqrstuvwxyz_") == std::string::npos) {
+    return await_role_(who, [this, who, tell, done = std::move(done)](NodeId node) {
       if (node.value == 0) {
         done("nobody plays " + who);
       } else {
-        remove(std::to_string(node.value), done);
+        tell(who + " is " + text_of(node));
+        remove(std::to_string(node.value), tell, done);
       }
     });
   }

@@ -20,8 +20,11 @@ namespace kv::cluster {
 class MemberDesk {
  public:
   using FindRole = std::function<void(const std::string& role, std::function<void(NodeId)>)>;
+  /// A line for whoever asked.
+  using Tell = std::function<void(const std::string& line)>;
 
-  MemberDesk(sockets::EventLoop& loop, Cluster& cluster, FindRole find_role);
+  /// `find_role` says who plays it now; `await_role` waits a while for somebody to do so.
+  MemberDesk(sockets::EventLoop& loop, Cluster& cluster, FindRole find_role, FindRole await_role);
   MemberDesk(const MemberDesk&) = delete;
   MemberDesk& operator=(const MemberDesk&) = delete;
   ~MemberDesk();
@@ -31,8 +34,9 @@ class MemberDesk {
 
   /// Starts the node's process on an empty disk, and ends it again if it is not let in.
   void add(const std::string& who, const Cluster::Done& done);
-  /// Stops its process once the others do without it; its data folder is put aside.
-  void remove(const std::string& who, Cluster::Done done);
+  /// Stops its process once the others do without it; its data folder is put aside. A role's
+  /// node is told before.
+  void remove(const std::string& who, const Tell& tell, Cluster::Done done);
   void transfer(const std::string& who, Cluster::Done done);
 
  private:
@@ -51,6 +55,7 @@ class MemberDesk {
   sockets::EventLoop& loop_;
   Cluster& cluster_;
   FindRole find_role_;
+  FindRole await_role_;
   sockets::Alarm next_;
   std::shared_ptr<Change> change_;  // under way
   std::unique_ptr<Asking> asking_;

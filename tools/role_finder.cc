@@ -20,15 +20,18 @@ struct Search {
   std::string role;
   std::function<void(NodeId)> found;
   std::size_t open = 0;
+  NodeId best;
+  double term = -1;  // of the best
 
-  void conclude(NodeId node) {
-    if (found) {
-      std::exchange(found, {})(node);
+  void claimed(NodeId node, double in_term) {
+    if (in_term > term) {
+      best = node;
+      term = in_term;
     }
   }
   void one_over() {
     if (--open == 0) {
-      conclude({});
+      found(best);
     }
   }
 };
@@ -48,8 +51,9 @@ std::string body_of(evhttp_request* request) {
 void on_page(evhttp_request* request, void* argument) {
   const std::unique_ptr<Question> question{static_cast<Question*>(argument)};
   const bool good = request != nullptr && evhttp_request_get_response_code(request) == HTTP_OK;
-  if (good && page_says(body_of(request), question->search->role)) {
-    question->search->conclude(question->node);
+  const auto claim = good ? claim_of(body_of(request), question->search->role) : std::nullopt;
+  if (claim) {
+    question->search->claimed(question->node, *claim);
   }
   question->search->one_over();
 }
@@ -73,9 +77,10 @@ bool ask(sockets::EventLoop& loop, const host::Endpoint& door, Duration patience
   return true;
 }
 
-bool counts(const json::object& page, std::string_view role) {
-  const json::value* const value = page.if_contains("plays_" + std::string{role});
-  return value != nullptr && value->is_number() && value->to_number<double>() != 0;
+/// Nothing, or no number: 0.
+double figure_in(const json::object& page, std::string_view member) {
+  const json::value* const value = page.if_contains(member);
+  return value != nullptr && value->is_number() ? value->to_number<double>() : 0;
 }
 
 bool names(const json::object& page, std::string_view member, std::string_view role) {
@@ -96,11 +101,16 @@ bool names(const json::object& page, std::string_view member, std::string_view r
 
 }  // namespace
 
-bool page_says(std::string_view text, std::string_view role) {
+std::optional<double> claim_of(std::string_view text, std::string_view role) {
   json::error_code error;
   const json::value page = json::parse({text.data(), text.size()}, error);
-  return !error && page.is_object() &&
-         (counts(page.get_object(), role) || names(page.get_object(), "role", role));
+  if (error || !page.is_object()) {
+    return std::nullopt;
+  }
+  const json::object& members = page.get_object();
+  const bool plays = figure_in(members, "plays_" + std::string{role}) != 0;
+  return plays || names(members, "role", role) ? std::optional{figure_in(members, "raft_term")}
+                                               : std::nullopt;
 }
 
 void find_role(sockets::EventLoop& loop, const Cluster& cluster, const std::string& role,

@@ -37,6 +37,8 @@ struct ReplicaGauge {
   std::string name;  // as in `in_doubt`
   std::string help;
   std::function<double(const Replica&)> read;  // called on the protocol's thread
+  /// After each step, so it is cheap; else once a second. For what somebody decides by at once.
+  bool always_fresh = false;
 };
 
 /// start() and stop() from one thread, the rest from any.

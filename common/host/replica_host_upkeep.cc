@@ -56,14 +56,16 @@ void ReplicaHost::Core::look_at_service() {
 }
 
 void ReplicaHost::Core::read_gauges() {
-  if (now_ < gauges_due_) {
-    return;
-  }
-  gauges_due_ = now_ + totals_interval;
+  const bool due = now_ >= gauges_due_;
   for (std::size_t i = 0; i < options_.gauges.size(); ++i) {
-    gauges_[i].store(options_.gauges[i].read(*replica_), std::memory_order_relaxed);
+    if (due || options_.gauges[i].always_fresh) {
+      gauges_[i].store(options_.gauges[i].read(*replica_), std::memory_order_relaxed);
+    }
   }
-  read_members();
+  if (due) {
+    gauges_due_ = now_ + totals_interval;
+    read_members();
+  }
 }
 
 // --- members -------------------------------------------------------------------------------------

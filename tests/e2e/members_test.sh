@@ -104,6 +104,7 @@ members_change() {
   for new in $old; do
     [[ " $(nodes)" = *" $new "* ]] || break  # this one is gone
   done
+  sentence "$what: it was named" grep -q "^leader is node $new$" "$scratch/out"
   sentence "$what: its process is gone" is "$(nodes | wc -w)" 4
   sentence "$what: and its folder stands aside" [ -d "$dir/data/node$new.left" ]
   sentence "$what: another one leads" another_leads "$new"

@@ -70,12 +70,14 @@ BOOST_AUTO_TEST_CASE(the_words_of_ctl_are_those_of_scenarios) {
   BOOST_TEST(fault_line({"for", "2s", "cut", "1", "to", "2"}) == "at 0s for 2s cut 1 to 2");
 }
 
-BOOST_AUTO_TEST_CASE(a_status_page_tells_who_plays_a_role) {
-  BOOST_TEST(page_says(R"({"node": 2, "role": "leader", "term": 7})", "leader"));
-  BOOST_TEST(page_says(R"({"items": 3, "plays_leader": 1})", "leader"));
-  BOOST_TEST(!page_says(R"({"plays_leader": 0})", "leader"));
-  BOOST_TEST(!page_says(R"({"role": "leaderless"})", "leader"));
-  BOOST_TEST(!page_says("leader", "leader"));
+BOOST_AUTO_TEST_CASE(a_status_page_claims_a_role_in_the_term_that_it_says) {
+  BOOST_TEST(claim_of(R"({"plays_leader": 1, "raft_term": 7})", "leader").value_or(-1) == 7.0);
+  BOOST_TEST(claim_of(R"({"items": 3, "plays_leader": 1})", "leader").value_or(-1) == 0.0);
+  BOOST_TEST(claim_of(R"({"node": 2, "role": "leader"})", "leader").value_or(-1) == 0.0);
+  for (const char* const page : {R"({"plays_leader": 0, "raft_term": 7})",
+                                 R"({"role": "leaderless"})", "leader", "", "[]"}) {
+    BOOST_TEST(!claim_of(page, "leader").has_value(), page);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
