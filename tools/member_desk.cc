@@ -1,5 +1,6 @@
 #include "tools/member_desk.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -45,6 +46,8 @@ struct MemberDesk::Change {
   Cluster::Done done;
   Instant until;
   std::string last_why;
+  bool asked = false;      // somebody who leads: from then on the replicas may know of it
+  bool if_listed = false;  // it is looked for among the replicas' members first
 };
 
 struct MemberDesk::Asking {
@@ -89,13 +92,13 @@ void MemberDesk::add(const std::string& who, const Cluster::Done& done) {
   if (!why.empty()) {
     return done(why);
   }
-  const auto take_back = [this, node, done](const std::string& failure) {
+  const auto added = [this, node, done](const std::string& failure) {
     if (failure.empty()) {
       return done({});
     }
-    cluster_.unseat(node, [done, failure](const std::string&) { done(failure); });
+    take_back(node, failure, done);
   };
-  check(begin(MemberVerb::add, node, take_back));
+  check(begin(MemberVerb::add, node, added));
   cluster_.seat(node, [this](const std::string& failure) {
     if (failure.empty()) {
       ask();
@@ -103,6 +106,23 @@ void MemberDesk::add(const std::string& who, const Cluster::Done& done) {
       end(failure);
     }
   });
+}
+
+/// A learner that stays in the configuration is in the way of the next one under its number, and
+/// its process cannot come back: its disk is put aside.
+void MemberDesk::take_back(NodeId node, const std::string& failure, const Cluster::Done& done) {
+  const auto unseat = [this, node, done](const std::string& why) {
+    cluster_.unseat(node, [done, why](const std::string&) { done(why); });
+  };
+  if (!asked_) {
+    return unseat(failure);
+  }
+  check(begin(MemberVerb::remove, node, [unseat, node, failure](const std::string& why) {
+    unseat(why.empty() ? failure
+                       : failure + "; and it is not taken out again (" + why + "): remove " +
+                             std::to_string(node.value));
+  }));
+  ask();
 }
 
 void MemberDesk::remove(const std::string& who, const Tell& tell, Cluster::Done done) {
@@ -117,14 +137,22 @@ void MemberDesk::remove(const std::string& who, const Tell& tell, Cluster::Done 
     });
   }
   NodeId node;
-  std::string why = refusal("remove", who, node);
-  if (why.empty() && !cluster_.is_member(node)) {
-    why = text_of(node) + " is no member";
-  }
-  if (!why.empty()) {
+  if (const std::string why = refusal("remove", who, node); !why.empty()) {
     return done(why);
   }
-  remove_node(node, std::move(done));
+  if (cluster_.is_member(node)) {
+    remove_node(node, std::move(done));
+  } else {
+    remove_forgotten(node, std::move(done));
+  }
+}
+
+/// It has no process here, and may be a member all the same: who belongs to the cluster is in the
+/// replicas' log.
+void MemberDesk::remove_forgotten(NodeId node, Cluster::Done done) {
+  check(begin(MemberVerb::remove, node, std::move(done)));
+  change_->if_listed = true;
+  ask();
 }
 
 void MemberDesk::remove_node(NodeId node, Cluster::Done done) {
@@ -161,7 +189,9 @@ bool MemberDesk::begin(MemberVerb verb, NodeId node, Cluster::Done done) {
                .address = verb == MemberVerb::add ? address : std::string{}},
       .done = std::move(done),
       .until = host::run_now() + (verb == MemberVerb::add ? change_patience : other_patience),
-      .last_why = {}});
+      .last_why = {},
+      .asked = false,
+      .if_listed = false});
   return true;
 }
 
@@ -201,6 +231,10 @@ void MemberDesk::ask(NodeId leader) {
   }
   asking_ = std::make_unique<Asking>();
   asking_->client = std::make_unique<rpc::RpcClient>(options, [](Level, std::string_view) {});
+  if (change_->if_listed) {
+    return look_for_member(leader);
+  }
+  change_->asked = true;
   asking_->client->call(
       rpc::members_change, change_->what, {}, call_patience,
       [this, asked = std::weak_ptr<Change>{change_}](rpc::Answered<Reply>&& answered) {
@@ -214,11 +248,38 @@ void MemberDesk::ask(NodeId leader) {
       });
 }
 
+void MemberDesk::look_for_member(NodeId leader) {
+  asking_->client->call(
+      rpc::members_list, rpc::Nothing{}, {}, call_patience,
+      [this, leader, asked = std::weak_ptr<Change>{change_}](rpc::Answered<MemberList>&& answered) {
+        loop_.post([this, leader, asked, list = std::move(answered.answer),
+                    why = std::move(answered.result.why)] {  // this was the client's thread
+          if (asked.lock() != nullptr && asked.lock() == change_) {
+            on_list(leader, list, why);
+          }
+        });
+      });
+}
+
+void MemberDesk::on_list(NodeId leader, const std::optional<MemberList>& list,
+                         const std::string& why) {
+  asking_.reset();
+  if (!list) {
+    return again(why);
+  }
+  if (std::ranges::find(list->members, change_->what.node, &Member::node) == list->members.end()) {
+    return end(text_of(change_->what.node) + " is no member");
+  }
+  change_->if_listed = false;
+  ask(leader);
+}
+
 void MemberDesk::on_reply(const Reply& reply) {
   asking_.reset();
   if (reply.status == Status::ok) {
     end({});
   } else if (reply.status == Status::bad_request) {
+    change_->asked = false;  // a member of that number is another one: nothing of ours to take back
     end(reply.why);
   } else if (reply.status == Status::aborted) {
     end(reply.why);  // not asked again by itself: see kv::Members
@@ -229,6 +290,11 @@ void MemberDesk::on_reply(const Reply& reply) {
 
 void MemberDesk::again(const std::string& why) {
   change_->last_why = why;
+  const NodeId node = change_->what.node;
+  if (change_->what.verb == MemberVerb::add &&
+      cluster_.replica(node).state() == ReplicaProcess::State::down) {
+    return end(text_of(node) + " ended before it was a member");
+  }
   if (host::run_now() >= change_->until) {
     return end("not done in time: " + why);
   }
@@ -238,6 +304,7 @@ void MemberDesk::again(const std::string& why) {
 void MemberDesk::end(const std::string& why) {
   asking_.reset();
   const auto ended = std::exchange(change_, nullptr);
+  asked_ = ended->asked;
   wire::LogFields fields;
   fields.add("event", why.empty() ? "member_change" : "member_change_failed")
       .add("verb", name_of(ended->what.verb))

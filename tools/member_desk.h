@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "common/kv/command.h"
@@ -32,10 +33,11 @@ class MemberDesk {
   // `done` runs once: empty, or why not. One change at a time; others are refused meanwhile.
   // `who` is a node's number; to remove also a role such as `leader`.
 
-  /// Starts the node's process on an empty disk, and ends it again if it is not let in.
+  /// Starts the node's process on an empty disk. If it is not let in, what the replicas know of it
+  /// is taken back, and it ends.
   void add(const std::string& who, const Cluster::Done& done);
-  /// Stops its process once the others do without it; its data folder is put aside. A role's
-  /// node is told before.
+  /// Stops its process once the others do without it; its data folder is put aside. Whom only the
+  /// replicas know as a member is removed likewise. A role's node is told before.
   void remove(const std::string& who, const Tell& tell, Cluster::Done done);
   void transfer(const std::string& who, Cluster::Done done);
 
@@ -46,9 +48,13 @@ class MemberDesk {
   std::string refusal(const std::string& verb, const std::string& who, NodeId& node) const;
   bool begin(MemberVerb verb, NodeId node, Cluster::Done done);
   void remove_node(NodeId node, Cluster::Done done);
+  void remove_forgotten(NodeId node, Cluster::Done done);
+  void take_back(NodeId node, const std::string& failure, const Cluster::Done& done);
   void ask();
   void ask(NodeId leader);
+  void look_for_member(NodeId leader);
   void on_reply(const Reply& reply);
+  void on_list(NodeId leader, const std::optional<MemberList>& list, const std::string& why);
   void again(const std::string& why);
   void end(const std::string& why);
 
@@ -58,6 +64,7 @@ class MemberDesk {
   FindRole await_role_;
   sockets::Alarm next_;
   std::shared_ptr<Change> change_;  // under way
+  bool asked_ = false;              // of the change that ended last: see Change
   std::unique_ptr<Asking> asking_;
 };
 

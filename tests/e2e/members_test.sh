@@ -6,13 +6,13 @@
 quintet=$bin/quintet
 seconds=12
 
-# start_cluster PHASE DIR: leaves the founders' TCP addresses in $targets.
+# start_cluster PHASE DIR [REPLICAS]: leaves the founders' TCP addresses in $targets.
 start_cluster() {
   local fifo="$scratch/cluster.$1"
   rm -f "$fifo"
   mkfifo "$fifo"
-  "$quintet" cluster --phase "$1" --replicas 3 --dir "$2" --base-port 0 >"$fifo" 2>"$2.err" \
-    </dev/null &
+  "$quintet" cluster --phase "$1" --replicas "${3:-3}" --dir "$2" --base-port 0 >"$fifo" \
+    2>"$2.err" </dev/null &
   cluster_pid=$!
   cluster_ready "$fifo"
 }
@@ -150,6 +150,38 @@ members_change() {
   cat "$dir.json" "$dir.bench" "$dir.err" | sed 's/^/# /'
 }
 
+# The dead, and those that only the replicas remember.
+troubled_members() {
+  local what="phase 5" dead old
+  dir=$scratch/troubled
+  mkdir -p "$dir"
+  sentence "$what: five replicas start" start_cluster 5 "$dir" 5
+  sentence "$what: and a sixth is added" ctl add 6
+  old=$(leader)
+  sentence "$what: the leader is killed" ctl kill leader
+  sentence "$what: it was the one that is named" is "$(cat "$scratch/out")" "leader is node $old"
+  sentence "$what: as soon as another leads, that is killed" ctl kill leader
+  dead=$(sed -n 's/^leader is node //p' "$scratch/out")
+  sentence "$what: it was another" [ -n "$dead" -a "$dead" != "$old" ]
+  ctl restart "$old" >/dev/null
+  sentence "$what: with one dead, the leader is removed" ctl remove leader
+  ctl restart "$dead" >/dev/null
+  sentence "$what: a newcomer is added" ctl add 7
+  ctl stop >/dev/null
+  wait "$cluster_pid"
+  exec 8<&-
+  sed -i '/^7 /d' "$dir/members"
+  sentence "$what: the cluster starts again without it" start_cluster 5 "$dir" 5
+  sentence "$what: whom only the replicas remember is removed all the same" ctl remove 7
+  sentence "$what: and is no member then" is "$(ctl remove 7)" 'quintet ctl: node 7 is no member'
+  ctl stop >/dev/null
+  wait "$cluster_pid"
+  cluster_pid=
+  exec 8<&-
+  sed 's/^/# /' "$dir.err"
+}
+
+[ ! -x "$bin/phase5_server" ] || troubled_members
 for phase in 4 5; do
   [ ! -x "$bin/phase${phase}_server" ] || members_change "$phase"
 done
