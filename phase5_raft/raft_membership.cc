@@ -43,6 +43,9 @@ const char* Raft::change_membership(Instant now, const Membership& next, Effects
   if (step.voters != membership().voters) {
     step.outgoing = membership().voters;
   }
+  // A learner leaves at once, without a joint configuration: its disk must be forgotten here, or it
+  // is what a newcomer under its number is compared with.
+  std::erase_if(step.facts, [&](const MemberFacts& each) { return !step.includes(each.node); });
   const Index index = propose(now, EntryKind::membership, wire::encode(step));
   note(out, Level::info,
        wire::LogFields{}

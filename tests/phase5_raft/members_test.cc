@@ -163,6 +163,28 @@ BOOST_AUTO_TEST_CASE(a_disk_that_was_lost_returns_as_a_new_member_and_not_before
   BOOST_TEST(group.terms(4) == group.terms(1));
 }
 
+BOOST_AUTO_TEST_CASE(a_learner_that_died_is_removed_and_its_number_comes_back_on_another_disk) {
+  RaftGroup group{4, {}, 3};
+  Operator op{group};
+  BOOST_REQUIRE(group.make_leader(1));
+  const RequestId added = op.ask(1, MemberVerb::add, 4);
+  while (!group.raft(1).membership().has_learner({4})) {
+    if (group.mail().empty()) {
+      group.nudge(1);
+    } else {
+      group.deliver_one();
+    }
+  }
+  group.crash(4);
+  group.wipe(4);
+  BOOST_TEST(op.outcome(added).starts_with("unknown node 4 is being brought up to date"));
+  BOOST_TEST(op.change(1, MemberVerb::remove, 4) == "ok ");
+  BOOST_TEST(listed(group, 1) == "1=voter 2=voter 3=voter");
+  group.start(4);
+  BOOST_TEST(op.change(1, MemberVerb::add, 4) == "ok ");
+  BOOST_TEST(group.replica(4).life()->acquaintance().born());
+}
+
 BOOST_AUTO_TEST_CASE(nobody_is_removed_whom_the_rest_cannot_do_without) {
   RaftGroup group{3};
   Operator op{group};
