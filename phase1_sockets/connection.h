@@ -27,7 +27,8 @@ struct TcpLimits {
   /// Output that waits for a client before its requests are no longer read. Of the answers of a
   /// late service, those that wait for their turn or are on their way count too: what has no room
   /// is dropped when it comes, and asked again. On top may come one answer, of a late service two,
-  /// and the short ones of requests in flight.
+  /// and the short ones of requests in flight. What the service itself has of answers before it
+  /// hands them over is limited by the number of requests in flight alone (Session).
   std::size_t output_bytes_max = 1024 * 1024;
   /// Requests of one connection before the others get their turn.
   std::size_t requests_per_turn = 512;

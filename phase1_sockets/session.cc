@@ -300,8 +300,8 @@ void Session::release_answered(Bytes& out) {
 void Session::note_length(std::size_t answer_bytes) {
   constexpr std::size_t fade = 32;
   longest_ = std::max(answer_bytes, longest_ - longest_ / fade);
-  in_flight_most_ = std::clamp(answer_bytes_wanted_ / std::max<std::size_t>(longest_, 1),
-                               in_flight_least, in_flight_max);
+  const std::size_t room = answer_bytes_wanted_ / std::max<std::size_t>(longest_, 1);
+  reads_most_ = std::min(reads_most_ + 1, std::clamp(room, in_flight_least, in_flight_max));
 }
 
 void Session::put_off(std::uint64_t number) {

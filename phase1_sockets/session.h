@@ -44,9 +44,12 @@ class Session {
  public:
   /// Requests that may wait for their answers at once; no more are read until some are answered.
   static constexpr std::size_t in_flight_max = 256;
-  /// Fewer wait at once, though never fewer than this, if the answers, were all as long as the
-  /// longest of late, would be more bytes than are wanted.
+  /// Fewer reads wait at once, though never fewer than this, if the answers, were all as long as
+  /// the longest of late, would be more bytes than are wanted.
   static constexpr std::size_t in_flight_least = 2;
+  /// So many reads wait at once while nothing is known of their answers; each that turns out to be
+  /// short makes it one more, so with every round they are twice as many.
+  static constexpr std::size_t in_flight_first = 16;
 
   enum class State : std::uint8_t {
     hungry,    // every whole request is submitted; more bytes are welcome
@@ -224,7 +227,7 @@ class Session {
   std::size_t put_off_ = 0;       // of waiting_, so many are to be asked again
   std::size_t parked_bytes_ = 0;  // of waiting_[…].answer
   std::size_t longest_ = 0;       // answer to a get of late
-  std::size_t in_flight_most_ = in_flight_max;
+  std::size_t reads_most_ = in_flight_first;
   const std::size_t answer_bytes_wanted_;
   bool changing_ = false;  // what is unanswered are changes, and not reads
   std::uint64_t next_number_ = 1;
@@ -263,7 +266,8 @@ bool Session::read_some(Instant now, Scratch& scratch, Bytes& out, Owner& owner,
     state = State::hungry;
     return false;
   }
-  if (waiting() >= in_flight_most_ || put_off_ > 0) {
+  // What a change is answered is short, and reads and changes never wait together.
+  if (waiting() >= (changing_ ? in_flight_max : reads_most_) || put_off_ > 0) {
     state = State::full;
     return false;
   }

@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(every_order_of_late_answers_gives_the_same_bytes) {
     Conversation talk;
     std::vector<std::uint64_t> open;
     Bytes expected;
-    for (std::uint64_t number = 1; number <= 40; ++number) {
+    for (std::uint64_t number = 1; number <= Session::in_flight_first; ++number) {
       const std::string key = "k" + std::to_string(number);
       talk.answers_at_once = random.chance(0.3);
       talk.feed("GET " + key + "\n");
@@ -292,7 +292,7 @@ BOOST_AUTO_TEST_CASE(at_the_limit_of_requests_in_flight_no_more_are_read) {
   talk.answers_at_once = false;
   Bytes requests;
   for (std::size_t i = 0; i < Session::in_flight_max + 10; ++i) {
-    requests += "GET a\n";
+    requests += "PUT a 1\n";
   }
   BOOST_TEST((talk.feed(requests) == Session::State::full));
   BOOST_TEST(talk.submitted.size() == Session::in_flight_max);
@@ -311,11 +311,31 @@ BOOST_AUTO_TEST_CASE(an_answer_out_of_turn_still_counts_against_the_limit) {
   talk.answers_at_once = false;
   Bytes requests;
   for (std::size_t i = 0; i < Session::in_flight_max; ++i) {
-    requests += "GET a\n";
+    requests += "PUT a 1\n";
   }
-  talk.feed(requests + "GET b\n");
+  talk.feed(requests + "PUT b 1\n");
   talk.answer(2);  // it waits for the first, so it still needs its place
   BOOST_TEST((talk.feed({}) == Session::State::full));
+  BOOST_TEST(talk.submitted.size() == Session::in_flight_max);
+}
+
+BOOST_AUTO_TEST_CASE(reads_in_flight_begin_few_and_every_round_of_short_answers_doubles_them) {
+  Conversation talk;
+  talk.answers_at_once = false;
+  Bytes requests;
+  for (std::size_t i = 0; i < 1000; ++i) {
+    requests += "GET a\n";
+  }
+  BOOST_TEST((talk.feed(requests) == Session::State::full));
+  std::uint64_t answered = 0;
+  for (std::size_t most = Session::in_flight_first; most < Session::in_flight_max; most *= 2) {
+    BOOST_TEST(talk.session.unanswered() == most);
+    while (answered < talk.submitted.size()) {
+      talk.answer(++answered);
+    }
+    BOOST_TEST((talk.feed({}) == Session::State::full));
+  }
+  BOOST_TEST(talk.session.unanswered() == Session::in_flight_max);
 }
 
 BOOST_AUTO_TEST_CASE(a_read_that_was_put_off_is_asked_again_when_nothing_is_under_way) {
