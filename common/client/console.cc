@@ -210,7 +210,9 @@ std::string_view Console::why_no_command(std::string_view line, wire::LineReques
   in_batch_ = request.kind == Kind::multi ||
               (in_batch_ && request.kind != Kind::exec && request.kind != Kind::discard);
   if (request.kind == Kind::malformed) {
-    return request.why;
+    return request.why == wire::unknown_verb_why
+               ? "an unknown verb: PUT, GET, DELETE, CAS, PING or EXIT"  // MULTI is not for here
+               : request.why;
   }
   if (was_in_batch || request.kind != Kind::command) {
     return "a batch is not for this prompt: MULTI and what follows it go over a plain connection";

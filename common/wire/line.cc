@@ -239,7 +239,7 @@ void read_verb(ByteView line, LineRequest& request) {
     case fold("exit").letters:
       return read_alone(alone, LineRequest::Kind::exit, "EXIT takes nothing: EXIT", request);
     default:
-      return refuse(request, "an unknown verb: PUT, GET, DELETE, CAS, MULTI, PING or EXIT");
+      return refuse(request, unknown_verb_why);
   }
 }
 

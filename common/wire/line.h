@@ -90,6 +90,10 @@ struct LineAnswer {
   bool operator==(const LineAnswer&) const = default;
 };
 
+/// Why a line with another first word is malformed: in a list, the right ones.
+inline constexpr std::string_view unknown_verb_why =
+    "an unknown verb: PUT, GET, DELETE, CAS, MULTI, PING or EXIT";
+
 /// Reads one answer line, without its line end; false if it is none. Every field of `answer` is
 /// set anew.
 bool parse_line_answer(ByteView line, LineAnswer& answer);
