@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
 namespace kv::load {
@@ -24,10 +25,24 @@ void Outcome::count_error(std::uint64_t times, std::string why) {
   }
 }
 
+void Outcome::count_status(Status status) {
+  aborted += status == Status::aborted ? 1 : 0;
+  unavailable += status == Status::unavailable ? 1 : 0;
+  unknown += status == Status::unknown ? 1 : 0;
+}
+
 void Outcome::count_wrong_answer(ByteView got, ByteView wanted) {
   ++errors;
   if (first_error.empty()) {
     first_error = "got " + shown(got) + " where " + shown(wanted) + " is right";
+  }
+}
+
+void Outcome::count_wrong_answer(Dialect dialect, ByteView got, ByteView wanted) {
+  count_wrong_answer(got, wanted);
+  const ByteView line = got.substr(0, got.find_first_of("\r\n"));
+  if (wire::LineAnswer answer; dialect == Dialect::line && wire::parse_line_answer(line, answer)) {
+    count_status(answer.reply.status);
   }
 }
 

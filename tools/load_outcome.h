@@ -5,7 +5,9 @@
 #include <string>
 
 #include "common/core/bytes.h"
+#include "common/kv/command.h"
 #include "tools/load_histogram.h"
+#include "tools/load_target.h"
 
 namespace kv::load {
 
@@ -17,7 +19,8 @@ struct Outcome {
   std::uint64_t retransmissions = 0;  // UDP; a recorded run's further attempts
   std::uint64_t unsolicited = 0;      // answers to nothing that was asked; UDP: or come late
   std::uint64_t reconnects = 0;       // TCP
-  // Parts of the errors of a recorded run, whose ops are all that were answered definitely.
+  // Parts of the errors, by what the answer said in the line protocol or over RPC; of a recorded
+  // run, whose ops are all that were answered definitely, by what is known of each operation.
   std::uint64_t aborted = 0;      // certainly not done
   std::uint64_t unavailable = 0;  // not done
   std::uint64_t unknown = 0;      // nobody knows
@@ -31,6 +34,10 @@ struct Outcome {
 
   void count_error(std::uint64_t times, std::string why);
   void count_wrong_answer(ByteView got, ByteView wanted);
+  /// The same, of an answer as it came: what it says instead counts too, in the line protocol.
+  void count_wrong_answer(Dialect dialect, ByteView got, ByteView wanted);
+  /// Of an operation that is counted as an error: which one.
+  void count_status(Status status);
 };
 
 }  // namespace kv::load

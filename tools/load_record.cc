@@ -397,26 +397,13 @@ void RecordLoad::count(const Client& client, Moment now) {
     outcome_.read_back_failed += client.trial.result() > Status::conflict ? 1 : 0;
     return;
   }
-  switch (client.trial.result()) {
-    case Status::ok:
-    case Status::not_found:
-    case Status::conflict:
-      ++outcome_.ops;
-      outcome_.latency.record(now - client.due);
-      return;
-    case Status::aborted:
-      ++outcome_.aborted;
-      break;
-    case Status::unavailable:
-      ++outcome_.unavailable;
-      break;
-    case Status::unknown:
-      ++outcome_.unknown;
-      break;
-    case Status::bad_request:
-      break;
+  if (client.trial.result() <= Status::conflict) {
+    ++outcome_.ops;
+    outcome_.latency.record(now - client.due);
+  } else {
+    ++outcome_.errors;
+    outcome_.count_status(client.trial.result());
   }
-  ++outcome_.errors;
 }
 
 void RecordLoad::on_tick(Moment now) {

@@ -171,6 +171,7 @@ void RpcLoad::judge(const Slot& slot, const rpc::CallResult& result,
     outcome_.count_error(1, std::string{name_of(result.code)} + ": " + result.why);
   } else if (reply->status != Status::ok) {
     outcome_.count_error(1, std::string{name_of(reply->status)} + " " + reply->why);
+    outcome_.count_status(reply->status);
   } else if (slot.get && reply->value != value_of(slot.key)) {
     outcome_.count_wrong_answer(reply->value, value_of(slot.key));
   } else {

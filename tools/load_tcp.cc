@@ -151,13 +151,14 @@ void TcpLoad::examine(ClientIndex index, ByteView bytes) {
       return;
     }
     if (length == answer_malformed) {
-      outcome().count_wrong_answer(rest, wanted);
+      outcome().count_wrong_answer(plan().mix.dialect, rest, wanted);
       ++client.examined_answers;
       lose(index, "an answer has no recognizable end");
       return;
     }
     const ByteView got = rest.substr(0, length);
-    got == wanted ? void(++outcome().ops) : outcome().count_wrong_answer(got, wanted);
+    got == wanted ? void(++outcome().ops)
+                  : outcome().count_wrong_answer(plan().mix.dialect, got, wanted);
     client.examined_bytes += length;
     ++client.examined_answers;
   }

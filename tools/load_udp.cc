@@ -129,7 +129,8 @@ bool UdpLoad::accept(ClientIndex index, ByteView datagram, Moment now) {
     return false;
   }
   const ByteView wanted = client.batch.answer(request);
-  datagram == wanted ? void(++outcome().ops) : outcome().count_wrong_answer(datagram, wanted);
+  datagram == wanted ? void(++outcome().ops)
+                     : outcome().count_wrong_answer(plan().mix.dialect, datagram, wanted);
   record(client.leave, request, now);
   client.answered[request] = true;
   if (--client.open > 0) {

@@ -15,7 +15,7 @@ BOOST_AUTO_TEST_SUITE(tools_load_rpc)
 
 namespace {
 
-/// A store that lies when it is told to.
+/// A store that lies, or refuses reads, when it is told to.
 struct Service : kv::Service {
   void submit(const Command& command, Done done) override {
     Reply reply;
@@ -23,12 +23,16 @@ struct Service : kv::Service {
     if (command.verb == Verb::get && lies) {
       reply.value = "a lie";
     }
+    if (command.verb == Verb::get && refuses) {
+      reply = {.status = Status::aborted, .value = {}, .why = "told to"};
+    }
     done(reply);
   }
   bool healthy() const override { return true; }
 
   ShardedStore store;
   bool lies = false;
+  bool refuses = false;
 };
 
 struct World {
@@ -92,6 +96,18 @@ BOOST_AUTO_TEST_CASE(a_wrong_answer_is_an_error) {
   const Outcome outcome = load->run();
   BOOST_TEST(outcome.errors > 0U);
   BOOST_TEST(outcome.first_error.find("a lie") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_is_counted_as_what_it_says) {
+  World world;
+  world.service.refuses = true;
+  std::string why;
+  const auto load = Load::connect(world.plan(), why);
+  BOOST_REQUIRE(load);
+  load->fill();
+  const Outcome outcome = load->run();
+  BOOST_TEST(outcome.errors > 0U);
+  BOOST_TEST(outcome.aborted == outcome.errors);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_that_is_not_there_is_said_so) {

@@ -2,6 +2,8 @@
 #include "tools/load_run.h"
 
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include <boost/test/unit_test.hpp>
 
@@ -122,6 +124,24 @@ BOOST_AUTO_TEST_CASE(every_error_answer_is_counted_and_the_rest_are_not) {
         BOOST_TEST(outcome.reconnects == 0U);
         BOOST_TEST(!outcome.first_error.empty());
       }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(errors_are_told_apart_by_what_the_answers_say) {
+  using Count = std::uint64_t Outcome::*;
+  const std::pair<std::string_view, Count> refusals[] = {{"ABORTED", &Outcome::aborted},
+                                                         {"UNAVAILABLE", &Outcome::unavailable},
+                                                         {"UNKNOWN", &Outcome::unknown}};
+  for (const Transport transport : {Transport::tcp, Transport::udp}) {
+    for (const auto& [refusal, count] : refusals) {
+      const TestServer server{Dialect::line, transport, {.wrong_every = 4, .refusal = refusal}};
+      Plan plan = plan_for(server, 2, 5);
+      plan.mix.gets_percent = 0;
+      const Outcome outcome = connect(plan)->run();
+      BOOST_TEST(outcome.errors == ops / 4);
+      BOOST_TEST((outcome.*count == ops / 4));
+      BOOST_TEST(outcome.aborted + outcome.unavailable + outcome.unknown == ops / 4);
     }
   }
 }

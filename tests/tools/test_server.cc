@@ -48,10 +48,10 @@ std::vector<std::string_view> parts_of(Dialect dialect, ByteView request) {
   return words;
 }
 
-Bytes error_of(Dialect dialect) {
+Bytes error_of(Dialect dialect, std::string_view refusal) {
   switch (dialect) {
     case Dialect::line:
-      return "ERROR told to\n";
+      return Bytes{refusal} + " told to\n";
     case Dialect::resp:
       return "-ERR told to\r\n";
     case Dialect::memcache:
@@ -204,7 +204,8 @@ Bytes TestServer::answer(ByteView request, bool& close) {
   }
   if (is_turn(requests_, manners_.wrong_every)) {
     ++refused_;
-    return dialect_ == Dialect::echo ? Bytes(request.size(), '?') : mark + error_of(dialect_);
+    return dialect_ == Dialect::echo ? Bytes(request.size(), '?')
+                                     : mark + error_of(dialect_, manners_.refusal);
   }
   Bytes text = mark + right_answer(request);
   ++served_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,7 @@ class TestServer {
     std::uint64_t close_every = 0;   // TCP: closes the connection instead of answering
     std::uint64_t twice_every = 0;   // answers twice
     bool in_single_bytes = false;    // TCP: one write for each byte of an answer
+    std::string_view refusal = "ERROR";  // the line protocol's word for an error
   };
 
   TestServer(Dialect dialect, Transport transport, Manners manners);
