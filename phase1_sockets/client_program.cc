@@ -19,6 +19,7 @@
 #include "common/host/clock.h"
 #include "common/host/log.h"
 #include "common/host/server_process.h"
+#include "common/host/standard_output.h"
 #include "common/wire/logfmt.h"
 #include "phase1_sockets/client_socket.h"
 
@@ -129,8 +130,7 @@ int run_console(const ClientProgram& program, const ClientFlags& flags, client::
                  "; its log: " + (flags.log == "-" ? "standard error" : flags.log) + "\n");
   const bool all_well = console.run();
   if (terminal.output_error() != 0) {
-    return fail(program, std::string{"cannot write to standard output: "} +
-                             std::strerror(terminal.output_error()));
+    return fail(program, host::why_output_lost(terminal.output_error()));
   }
   return all_well ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include "common/host/clock.h"
 #include "common/host/descriptor.h"
 #include "common/host/replica_recording.h"
+#include "common/host/standard_output.h"
 
 namespace kv::rpc {
 namespace {
@@ -143,7 +144,7 @@ int replay_recording(const ReplicaProgram& program, const ReplayFlags& flags) {
   std::fprintf(stderr, "%llu calls, each answered as it was%s\n",
                static_cast<unsigned long long>(outcome.calls),
                outcome.cut_short ? "; the recording ends within a call" : "");
-  return 0;
+  return host::exit_when_printed(program.name, 0);
 }
 
 }  // namespace kv::rpc

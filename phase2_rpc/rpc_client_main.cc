@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/host/address.h"
+#include "common/host/standard_output.h"
 #include "phase1_sockets/client_program.h"
 #include "phase2_rpc/rpc_client.h"
 #include "phase2_rpc/rpc_transport.h"
@@ -109,7 +110,7 @@ int run(int argc, char** argv) {
     host::Flags flags{"rpc_client", "Lists the methods of an RPC server."};
     declare(flags, settings);
     const auto exit_code = flags.parse(argc, argv);
-    return exit_code ? *exit_code : list_methods(settings);
+    return exit_code ? *exit_code : host::exit_when_printed("rpc_client", list_methods(settings));
   }
   return sockets::run_client(
       {.name = "rpc_client",

@@ -15,6 +15,7 @@
 
 #include "common/core/hash.h"
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "common/sim/protocol.h"
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
@@ -269,7 +270,8 @@ int main(int argc, char** argv) {
   options.program += choices.presumed == "abort" ? "" : " --presumed " + choices.presumed;
   kv::two_phase::TwoPhaseOptions protocol = kv::two_phase::options_of(choices);
   protocol.note_level = options.log.empty() ? kv::Level::info : kv::Level::debug;
-  return kv::sim::run_simulations(
+  const int exit_code = kv::sim::run_simulations(
       kv::TwoPhaseProtocol::traits(),
       [&] { return std::make_unique<kv::TwoPhaseProtocol>(protocol); }, options);
+  return kv::host::exit_when_printed("phase3_sim", exit_code, kv::sim::exit_wrong_use);
 }

@@ -9,6 +9,7 @@
 #include "common/core/quorum.h"
 #include "common/core/random.h"
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "common/sim/protocol.h"
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
@@ -226,6 +227,7 @@ int main(int argc, char** argv) {
       .roles = {"proposer", "acceptor", "learner", "all"},
       .survives_wiped_disk = true,
       .clock_off_max = paxos.reads == paxos::ReadsBy::lease ? sim::percent(5) : sim::Share{}};
-  return sim::run_simulations(
+  const int exit_code = sim::run_simulations(
       traits, [&] { return std::make_unique<PaxosProtocol>(paxos, apart, operated); }, options);
+  return host::exit_when_printed("phase4_sim", exit_code, sim::exit_wrong_use);
 }

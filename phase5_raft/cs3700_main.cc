@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "common/host/clock.h"
+#include "common/host/standard_output.h"
 #include "phase5_raft/cs3700_replica.h"
 
 namespace kv::raft {
@@ -117,11 +118,11 @@ int run(const std::vector<std::string>& arguments) {
         "cs3700_replica UDP_PORT ID OTHER_ID...\n"
         "A replica of a key-value store, by Raft, in the CS3700 simulator's world.\n"
         "  --help, --version\n");
-    return 0;
+    return host::exit_when_printed("cs3700_replica", 0);
   }
   if (arguments.size() == 1 && arguments[0] == "--version") {
     std::printf("quintet %s (cs3700_replica)\n", QUINTET_VERSION);
-    return 0;
+    return host::exit_when_printed("cs3700_replica", 0);
   }
   for (const std::string& each : arguments) {
     if (each.starts_with('-')) {

@@ -10,6 +10,7 @@
 #include "common/core/quorum.h"
 #include "common/core/random.h"
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
 #include "phase5_raft/raft_properties.h"
@@ -191,6 +192,7 @@ int main(int argc, char** argv) {
                                        .roles = {"raft"},
                                        .survives_wiped_disk = true};
   const kv::Level level = options.log.empty() ? kv::Level::info : kv::Level::debug;
-  return kv::sim::run_simulations(
+  const int exit_code = kv::sim::run_simulations(
       traits, [=] { return std::make_unique<kv::raft::RaftProtocol>(level, operated); }, options);
+  return kv::host::exit_when_printed("phase5_sim", exit_code, kv::sim::exit_wrong_use);
 }

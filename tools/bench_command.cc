@@ -267,7 +267,9 @@ int play(Settings& settings) {
     json.add("server_us_per_op", used / static_cast<double>(outcome.ops));
   }
   std::printf("%s\n", json.text().c_str());
-  return 0;
+  return outcome.history_lost
+             ? fail(settings.plan.history + ": not all of the history could be written")
+             : 0;
 }
 
 int play_connections(const Settings& settings) {

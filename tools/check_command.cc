@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "common/sim/history.h"
 #include "tools/client_log.h"
 
@@ -164,7 +165,7 @@ int check_command(int argc, const char* const* argv) {
   const int exit_code = check_files(files, limits, output, error);
   std::fputs(output.c_str(), stdout);
   std::fputs(error.c_str(), stderr);
-  return exit_code;
+  return host::exit_when_printed("quintet check", exit_code, exit_cannot_tell);  // 1 would accuse
 }
 
 }  // namespace kv::tools

@@ -207,11 +207,13 @@ sockets::EventPointer Run::watch_signal(int number) {
 }
 
 void Run::on_ready() {
+  std::string text;
   for (const NodeId node : cluster_->members()) {
-    std::printf("%s\n", address_line(*cluster_, node).c_str());
+    text += address_line(*cluster_, node) + "\n";
   }
-  std::printf("ready\n");
-  std::fflush(stdout);
+  if (std::string why; !host::say_ready(text + "ready", why)) {
+    on_failed({.why = why});
+  }
 }
 
 void Run::on_failed(const Cluster::Failure& failure) {

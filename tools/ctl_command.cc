@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "tools/control_server.h"
 #include "tools/ctl_words.h"
 
@@ -58,8 +59,9 @@ int print_answer(int socket) {
       if (line.starts_with("error ")) {
         return fail(line.substr(std::string_view{"error "}.size()));
       }
-      std::printf("%s\n", line.c_str());
-      std::fflush(stdout);
+      if (std::string why; !host::print_now(line + "\n", why)) {
+        return fail(why);
+      }
     }
   }
 }

@@ -30,7 +30,8 @@ struct Outcome {
   double seconds = 0;  // from the first request to the last answer
   double busy = 0;     // share of one core that the generator itself used: near 1, it is the limit
   Histogram latency;
-  std::string first_error;  // for people
+  std::string first_error;    // for people
+  bool history_lost = false;  // not all of it could be written
 
   void count_error(std::uint64_t times, std::string why);
   void count_wrong_answer(ByteView got, ByteView wanted);

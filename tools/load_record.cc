@@ -151,9 +151,7 @@ Outcome RecordLoad::run() {
   if (plan_.read_back && !interrupted_) {
     read_back();
   }
-  if (!history_.close()) {
-    outcome_.count_error(1, plan_.history + ": not all of the history could be written");
-  }
+  outcome_.history_lost = !history_.close();
   signals_.close();
   give_back_signals();
   return std::exchange(outcome_, Outcome{});

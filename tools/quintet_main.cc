@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/host/standard_output.h"
 #include "tools/bench_command.h"
 #include "tools/check_command.h"
 #include "tools/cluster_command.h"
@@ -61,15 +62,16 @@ int main(int argc, char** argv) {
   }
   if (word == "--help" || word == "-h") {
     print_help();
-    return EXIT_SUCCESS;
+    return kv::host::exit_when_printed("quintet", EXIT_SUCCESS);
   }
   if (word == "--version") {
     std::printf("quintet %s\n", QUINTET_VERSION);
-    return EXIT_SUCCESS;
+    return kv::host::exit_when_printed("quintet", EXIT_SUCCESS);
   }
   for (const Subcommand& subcommand : subcommands) {
     if (subcommand.name == word) {
-      return subcommand.run(argc - 1, argv + 1);
+      return kv::host::exit_when_printed("quintet " + std::string{word},
+                                         subcommand.run(argc - 1, argv + 1));
     }
   }
   return wrong_use("'" + std::string{word} + "' is no subcommand");

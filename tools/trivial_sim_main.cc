@@ -1,6 +1,7 @@
 // The simulator with the simplest protocol: what it finds is a fault of the host, the journal or
 // the simulator itself.
 #include "common/host/flags.h"
+#include "common/host/standard_output.h"
 #include "common/sim/journaling_protocol.h"
 #include "common/sim/runner.h"
 #include "common/sim/runner_flags.h"
@@ -12,7 +13,8 @@ int main(int argc, char** argv) {
   if (const auto exit_code = flags.parse(argc, argv)) {
     return *exit_code;
   }
-  return kv::sim::run_simulations(
+  const int exit_code = kv::sim::run_simulations(
       kv::sim::JournalingProtocol::traits(),
       [] { return std::make_unique<kv::sim::JournalingProtocol>(); }, options);
+  return kv::host::exit_when_printed("trivial_sim", exit_code, kv::sim::exit_wrong_use);
 }

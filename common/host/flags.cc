@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/core/check.h"
+#include "common/host/standard_output.h"
 
 namespace kv::host {
 namespace {
@@ -439,7 +440,10 @@ std::optional<int> Flags::parse(int argc, const char* const* argv) {
   std::string output;
   std::string error;
   const auto exit_code = parse({argv + 1, argv + argc}, output, error);
-  std::fputs(output.c_str(), stdout);
+  if (std::string why; !print_now(output, why)) {
+    std::fprintf(stderr, "%s: %s\n", parser_->program.c_str(), why.c_str());
+    return exit_output_lost;
+  }
   std::fputs(error.c_str(), stderr);
   return exit_code;
 }

@@ -117,7 +117,7 @@ class Flags {
   void finally(std::function<std::string()> step);
 
   /// Nothing if the program is to go on; else what it is to exit with: 0 after --help and
-  /// --version, 2 after one line on standard error.
+  /// --version (1 if nobody has got it), 2 after one line on standard error.
   std::optional<int> parse(int argc, const char* const* argv);
 
   /// The same, but what would be printed is left in `output` and `error`. `arguments` are without
@@ -126,6 +126,7 @@ class Flags {
                            std::string& error);
 
   static constexpr int exit_wrong_flag = 2;
+  static constexpr int exit_output_lost = 1;  // of --help or --version
 
  private:
   struct Parser;  // CLI11, compiled once

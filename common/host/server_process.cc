@@ -4,9 +4,9 @@
 #include <sys/resource.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <random>
+
+#include "common/host/standard_output.h"
 
 namespace kv::host {
 
@@ -34,13 +34,7 @@ void open_standard_descriptors() {
 }
 
 bool say_ready(std::string_view line, std::string& why) {
-  std::string text{line};
-  text += '\n';
-  if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0) {
-    return true;
-  }
-  why = std::string{"cannot print the ready line to standard output: "} + std::strerror(errno);
-  return false;
+  return print_now(std::string{line} + "\n", why);
 }
 
 void raise_descriptor_limit() {

@@ -72,6 +72,27 @@ sentence 'an unknown word is refused in one line' \
   [ "$status" = 2 -a "$(wc -l <"$scratch/err")" = 1 ]
 capture "$quintet" cluster --phase 1 --dir "$dir" --base-port 0
 sentence 'a second cluster in the same folder is refused' [ "$status" = 1 ]
+
+# What a tool printed and nobody has, it did not do.
+load=(--target "line://127.0.0.1:$port" --keys 10 --ops 20 --clients 2)
+sentence 'ctl whose output is lost exits 1' loses_output 1 "$quintet" ctl --dir "$dir" status
+sentence 'bench too' loses_output 1 "$quintet" bench "${load[@]}"
+capture "$quintet" bench "${load[@]}" --history /dev/full
+sentence 'bench whose history is lost exits 1' is "$status" 1
+sentence 'and says so' said '/dev/full: not all of the history could be written'
+capture "$quintet" bench "${load[@]}" --history "$scratch/history"
+sentence 'check whose verdict is lost exits as one that cannot tell' \
+  loses_output 2 "$quintet" check "$scratch/history"
+appears 'event=answer' "$dir/logs/server-1.log"
+op=$(grep -m1 'event=answer' "$dir/logs/server-1.log" | sed 's/.* op=\([^ ]*\).*/\1/')
+sentence 'trace whose output is lost exits 1' \
+  loses_output 1 "$quintet" trace "$dir/logs" --op "$op"
+sentence 'compare too' loses_output 1 "$quintet" compare "$dir/logs"
+sentence 'a cluster whose ready line is lost ends with exit 1' \
+  loses_output 1 "$quintet" cluster --phase 1 --dir "$scratch/unheard" --base-port 0
+sentence 'and its replica with it' \
+  appears 'event=cluster_stopped' "$scratch/unheard/logs/cluster.log"
+
 ctl pause 1
 stop_cluster INT
 sentence 'Ctrl-C stops the cluster, even with a paused replica' is "$status" 0

@@ -30,6 +30,7 @@ for program in "$bin"/*; do
   esac
   sentence "$name answers --help and exits 0" helps "$program"
   sentence "$name answers --version and exits 0" tells_version "$program"
+  sentence "$name says that its help was lost and exits 1" loses_output 1 "$program" --help
   sentence "$name refuses an unknown flag in one line and exits 2" \
     refuses --no-such-flag "$program" --no-such-flag
 done
@@ -55,3 +56,8 @@ if [ -x "$bin/phase5_server" ]; then
     "$server" --peers 1=127.0.0.1:9201,2=127.0.0.1:9201
   sentence 'whoever joins says whom' refuses '--join: --peers names nobody to join' "$server" --join
 fi
+
+for program in "$bin"/phase[345]_sim; do
+  [ ! -x "$program" ] || sentence "$(basename "$program") whose result is lost does not exit 0, nor 1" \
+    loses_output 2 "$program" --seed 1
+done

@@ -65,6 +65,18 @@ capture() {
   status=$?
 }
 
+# loses_output STATUS COMMAND…: with a full disk as its standard output it says so in one line, and
+# exits with that status.
+loses_output() {
+  local wanted=$1
+  shift
+  # shellcheck disable=SC2016 # the inner shell expands it
+  capture bash -c 'exec "$@" >/dev/full' lost "$@"
+  cat "$scratch/err"
+  is "$status" "$wanted" && is "$(wc -l <"$scratch/err")" 1 &&
+    grep -q ': cannot write to standard output: No space left on device' "$scratch/err"
+}
+
 # appears PATTERN FILE: waits until a line of a file that grows has the pattern. What a running
 # program logs is in its file a moment later than it happens.
 appears() {
