@@ -45,6 +45,7 @@ Cluster::Cluster(sockets::EventLoop& loop, ProcessGuard& guard, host::Log& log,
       log_(log),
       options_(std::move(options)),
       events_(std::move(events)),
+      roll_call_(loop, *this),
       start_patience_(loop, [this] { on_start_too_long(); }),
       stop_patience_(loop, [this] { kill_all(); }) {}
 
@@ -162,8 +163,19 @@ void Cluster::on_ready(NodeId node) {
   if (!started_ && all) {
     started_ = true;
     start_patience_.disarm();
-    events_.ready();
+    roll_call_.begin(members(), options_.serve_patience,
+                     [this](const std::vector<NodeId>& silent) { on_roll_called(silent); });
   }
+}
+
+void Cluster::on_roll_called(const std::vector<NodeId>& silent) {
+  std::string names;
+  for (const NodeId node : silent) {
+    names += (names.empty() ? "" : ",") + std::to_string(node.value);
+  }
+  note(silent.empty() ? Level::info : Level::warn,
+       wire::LogFields{}.add("event", "cluster_ready").add("silent", names).text());
+  events_.ready(silent);
 }
 
 void Cluster::on_end(NodeId node, const ReplicaProcess::End& end) {
@@ -233,6 +245,7 @@ void Cluster::stop(std::function<void()> stopped) {
   stopping_ = true;
   started_ = true;
   start_patience_.disarm();
+  roll_call_.end();
   stopped_ = std::move(stopped);
   for (const auto& each : seats_) {
     each->process->stop();

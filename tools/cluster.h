@@ -13,6 +13,7 @@
 #include "tools/fault_proxy.h"
 #include "tools/process_guard.h"
 #include "tools/replica_process.h"
+#include "tools/roll_call.h"
 
 namespace kv::cluster {
 
@@ -21,7 +22,8 @@ struct ClusterOptions {
   bool through_proxy = true;  // false: replicas reach each other directly, and no link can be cut
   std::uint64_t seed = 1;     // of the links' chances
   Duration start_patience = std::chrono::seconds{60};
-  Duration stop_patience = std::chrono::seconds{5};  // then what is left is killed
+  Duration serve_patience = std::chrono::seconds{10};  // then it counts as ready all the same
+  Duration stop_patience = std::chrono::seconds{5};    // then what is left is killed
 };
 
 /// Used from its loop's thread.
@@ -32,9 +34,10 @@ class Cluster {
     bool wrong_flag = false;
   };
   struct Events {
-    std::function<void()> ready;          // every replica is, for the first time
-    std::function<void(Failure)> failed;  // before that: one will never be
-    std::function<void(NodeId)> up;       // one is ready, each time
+    /// Every replica is, for the first time, and those that are not `silent` can serve.
+    std::function<void(const std::vector<NodeId>& silent)> ready;
+    std::function<void(Failure)> failed;                           // before that: one will never be
+    std::function<void(NodeId)> up;                                // one is ready, each time
     std::function<void(NodeId, const ReplicaProcess::End&)> lost;  // one ended that nobody ended
   };
   /// Empty: it was done; else why not.
@@ -99,6 +102,7 @@ class Cluster {
   void on_ready(NodeId node);
   void on_end(NodeId node, const ReplicaProcess::End& end);
   void on_start_too_long();
+  void on_roll_called(const std::vector<NodeId>& silent);
   void settle(Seat& seat, const std::string& why);
   void fail(Failure failure);
   void check_stopped();
@@ -117,10 +121,11 @@ class Cluster {
   Events events_;
   std::unique_ptr<FaultProxy> proxy_;
   std::vector<std::unique_ptr<Seat>> seats_;
+  RollCall roll_call_;
   sockets::Alarm start_patience_;
   sockets::Alarm stop_patience_;
   std::function<void()> stopped_;
-  bool started_ = false;  // all were ready once, or one failed
+  bool started_ = false;  // all were up once, or one failed
   bool stopping_ = false;
 };
 

@@ -29,8 +29,8 @@ using cluster::ClusterOptions;
 constexpr int exit_failed = 1;
 constexpr Duration role_patience = std::chrono::milliseconds{500};
 constexpr std::array own_switches{"--help", "--version", "-h"};
-constexpr std::array own_values{"--phase", "--replicas", "--dir",  "--base-port",
-                                "--seed",  "--server",   "--links"};
+constexpr std::array own_values{"--phase", "--replicas", "--dir",   "--base-port",
+                                "--seed",  "--server",   "--links", "--ready-within"};
 
 /// The command line in two: our own flags, and the server's.
 struct Arguments {
@@ -106,6 +106,8 @@ void declare(host::Flags& flags, Settings& settings) {
       "node i has tcp PORT+i, udp PORT+100+i, rpc PORT+200+i, http PORT+500+i; 0 finds free ones");
   flags.add("--seed", settings.seed, "of the links' chances; node i is given the seed SEED+i");
   flags.add("--server", plan.program, "the server to run, if not the phase's own", "PROGRAM");
+  flags.add("--ready-within", settings.options.serve_patience,
+            "says ready then, even if not every replica can serve yet");
   bool* const through_proxy = &settings.options.through_proxy;
   flags.add_value(
       "--links", "proxy|direct", "proxy",
@@ -135,7 +137,7 @@ class Run {
 
  private:
   bool open(const ClusterOptions& options, std::string& why);
-  void on_ready();
+  void on_ready(const std::vector<NodeId>& silent);
   void on_failed(const Cluster::Failure& failure);
   void on_lost(NodeId node, const cluster::ReplicaProcess::End& end);
   void on_signal();
@@ -170,7 +172,7 @@ int Run::play(const ClusterOptions& options) {
 bool Run::open(const ClusterOptions& options, std::string& why) {
   cluster_ = Cluster::open(
       loop_, guard_, log_, options,
-      {.ready = [this] { on_ready(); },
+      {.ready = [this](const std::vector<NodeId>& silent) { on_ready(silent); },
        .failed = [this](const Cluster::Failure& failure) { on_failed(failure); },
        .up = {},
        .lost = [this](NodeId node,
@@ -206,7 +208,11 @@ sockets::EventPointer Run::watch_signal(int number) {
   return event;
 }
 
-void Run::on_ready() {
+void Run::on_ready(const std::vector<NodeId>& silent) {
+  for (const NodeId node : silent) {
+    std::fprintf(stderr, "quintet cluster: node %u cannot serve yet; see %s\n", node.value,
+                 cluster::log_file(cluster_->plan(), node).c_str());
+  }
   std::string text;
   for (const NodeId node : cluster_->members()) {
     text += address_line(*cluster_, node) + "\n";

@@ -119,6 +119,12 @@ while [ \$# -gt 0 ]; do
   case "\$1" in
     --tcp | --udp | --http | --log) kept+=("\$1" "\$2") ;;
     --peers) echo "peers \$2" >&2 ;;
+    --mute-node)
+      if [ "\$node" = "\$2" ]; then
+        echo ready tcp=127.0.0.1:1 rpc=127.0.0.1:1 http=127.0.0.1:1
+        exec tail -f /dev/null
+      fi
+      ;;
     --fail-node) [ "\$node" != "\$2" ] || { echo "stand_in: no \$2 today" >&2; exit 3; } ;;
     --node) node=\$2 ;;
   esac
@@ -179,6 +185,20 @@ ctl stop
 wait "$cluster_pid"
 sentence 'ctl stop ends the cluster' is "$?" 0
 cluster_pid=
+
+start_cluster "$scratch/mute" --phase 5 --server "$stand_in" --ready-within 100ms --mute-node 3
+sentence 'a replica that cannot serve does not keep the cluster from being ready' \
+  grep -q '^ready$' <<<"$printed"
+sentence 'but is named' grep -q '^quintet cluster: node 3 cannot serve yet; see .*/server-3.log$' \
+  "$scratch/cluster.err"
+stop_cluster TERM
+
+start_cluster "$scratch/heard" --phase 3 --replicas 3
+ctl kill 3
+port=$(sed -n 's/^node 2 .*tcp=127.0.0.1:\([0-9]*\).*/\1/p' <<<"$printed")
+sentence 'ready is said when every replica can serve: who is killed then was heard of' \
+  is "$(ask 127.0.0.1 "$port" 'GET nothing')" NOT_FOUND
+stop_cluster TERM
 
 capture "$quintet" cluster --phase 5 --server "$stand_in" --dir "$scratch/bad" --base-port 0 \
   --fail-node 3
