@@ -1,0 +1,84 @@
+// Which disk a replica has, and what stands on it: who lost some of that takes no part.
+#include <boost/test/unit_test.hpp>
+
+#include "phase3_2pc/two_phase_replica.h"
+#include "tests/phase3_2pc/cluster.h"
+
+namespace kv::two_phase {
+
+using std::chrono::seconds;
+
+BOOST_AUTO_TEST_SUITE(phase3_disks)
+
+BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(1);
+  cluster.told(1, put(key, "v"));
+  cluster.wipe({3});
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
+  const Reply reply = cluster.told(3, get(key));  // not NOT_FOUND
+  BOOST_TEST((reply.status == Status::unavailable));
+  BOOST_TEST(reply.why == "this replica has lost its disk, or what was on it");
+  BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
+  BOOST_TEST(cluster.told(2, get(key)).value == "v");
+}
+
+BOOST_AUTO_TEST_CASE(a_replica_on_an_older_copy_of_its_disk_serves_nothing_and_says_so) {
+  Cluster cluster{3};
+  const std::string key = cluster.key_of_home(3);
+  cluster.told(1, put(key, "old"));
+  const std::vector<Bytes> copy = cluster.node(3).records;
+  BOOST_TEST((cluster.told(1, put(key, "new")).status == Status::ok));
+  cluster.crash({3});
+  cluster.node(3).records = copy;
+  cluster.start({3});
+  const RequestId early = cluster.ask(3, get(key));  // before anybody has spoken to it
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.answers[early].status == Status::unavailable));
+  BOOST_TEST((cluster.told(3, get(key)).status == Status::unavailable));
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.told(1, put(key, "w")).status == Status::unavailable));  // at once
+  BOOST_TEST(cluster.told(2, get(key)).value == "new");
+  BOOST_TEST_REQUIRE(cluster.errors.size() == 1U);
+  BOOST_TEST(cluster.errors.front().find("event=disk_lost") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_disk_stays_known_through_restarts_and_snapshots) {
+  Cluster cluster{3};
+  cluster.told(1, put("k", "v"));
+  BOOST_TEST(cluster.snapshot(1));
+  BOOST_TEST(cluster.snapshot(2));
+  for (std::uint32_t i = 1; i <= 2; ++i) {
+    cluster.crash({i});
+    cluster.start({i});
+  }
+  cluster.wipe({3});
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.at(1).membership().standing() == Membership::Standing::member));
+  BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_replica_takes_no_part_before_it_has_heard_of_all_the_others) {
+  Cluster cluster{3};
+  cluster.wipe({1});
+  cluster.wipe({2});
+  cluster.wipe({3});
+  cluster.start({1});
+  cluster.start({2});
+  cluster.pass(seconds{1});
+  const RequestId late = cluster.ask(1, get("k"));
+  cluster.pass(seconds{4});
+  BOOST_TEST((cluster.answers[late].status == Status::unavailable));
+  const RequestId early = cluster.ask(1, put("k", "v"));
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.answers[early].status == Status::ok));  // it waited
+  BOOST_TEST(cluster.told(3, get("k")).value == "v");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::two_phase

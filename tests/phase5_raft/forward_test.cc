@@ -1,0 +1,100 @@
+// What is asked of the leader through another replica, and messages that come twice or late.
+#include <boost/test/unit_test.hpp>
+
+#include "tests/phase5_raft/raft_group.h"
+
+namespace kv::raft {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+/// 1 leads and takes a swap of `n` from 1 to 2 that 2 forwards, 3 alone hears of it, and leads
+/// next.
+struct SwapAtTwoLeaders {
+  SwapAtTwoLeaders() {
+    BOOST_REQUIRE(group.make_leader(1));
+    group.put(1, "n", "1");
+    group.settle();
+    swap = group.ask(
+        2,
+        {.verb = Verb::compare_and_set, .origin = {}, .key = "n", .value = "2", .expected = "1"});
+    group.timeout(2);
+    forward = group.take_mail<Forward>(2, 1).value();
+    group.drop_mail();
+    group.post(2, 1, forward);
+    group.deliver_one();
+    group.nudge(1);
+    const auto entries = group.take_mail<AppendEntries>(1, 3);
+    BOOST_REQUIRE(entries.has_value());
+    group.drop_mail();
+    group.post(1, 3, *entries);
+    group.deliver_one();
+    group.cut(1, 2);  // what 1 says of it is lost
+    BOOST_REQUIRE(group.win(3));
+    group.run(milliseconds{200});
+  }
+
+  /// The network has one more copy of the message.
+  void repeat_message() {
+    group.heal();
+    group.post(2, 1, forward);
+    group.run(seconds{6});
+  }
+
+  /// Done, or nobody knows; but never said not to be done, and never tried again.
+  bool is_honest() {
+    const RequestId get = group.get(3, "n");
+    group.run(seconds{1});
+    return group.is(get, Status::ok, "2") &&
+           (group.is(swap, Status::ok) || group.is(swap, Status::unknown));
+  }
+
+  RaftGroup group{3};
+  RequestId swap;
+  Forward forward;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(phase5_forward)
+
+BOOST_AUTO_TEST_CASE(a_change_asked_of_a_follower_is_done_once_though_its_message_comes_twice) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  const RequestId put = group.put(2, "k", "v");
+  group.timeout(2);
+  const auto forward = group.take_mail<Forward>(2, 1);
+  BOOST_REQUIRE(forward.has_value());
+  group.post(2, 1, *forward);
+  group.post(2, 1, *forward);
+  group.settle();
+  BOOST_TEST(group.is(put, Status::ok));
+  BOOST_TEST((group.raft(1).log().last() == Index{2}));
+}
+
+BOOST_AUTO_TEST_CASE(a_former_leader_does_not_deny_what_it_took) {
+  SwapAtTwoLeaders world;
+  world.repeat_message();
+  BOOST_TEST(world.is_honest());
+}
+
+BOOST_AUTO_TEST_CASE(a_new_life_does_not_deny_what_its_former_took) {
+  SwapAtTwoLeaders world;
+  world.group.crash(1);
+  world.group.restart(1);
+  world.repeat_message();
+  BOOST_TEST(world.is_honest());
+}
+
+BOOST_AUTO_TEST_CASE(a_leader_does_not_deny_what_it_took_in_an_earlier_term) {
+  SwapAtTwoLeaders world;
+  world.group.heal();
+  BOOST_REQUIRE(world.group.make_leader(1));
+  world.repeat_message();
+  BOOST_TEST(world.is_honest());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace kv::raft
