@@ -201,8 +201,14 @@ $(BUILD)/obj/%.o: %.cc Makefile
 	@echo "compile $<"
 	@$(CXX) $(CPPFLAGS) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 
+# A file that comes or goes moves others, which are no newer for that, from one group to the next.
+HASH := \#
+regrouped = $(if $(wildcard $1),$(if $(findstring |$(strip $(file < $1))|,|$(foreach f,$2,$(HASH)include "$f")|),,FORCE))
+FORCE:
+
 define group_rule
-$(BUILD)/obj/$1/group_$(call group_part,$2,1).o: $(call group_files,$1,$2) Makefile
+$(BUILD)/obj/$1/group_$(call group_part,$2,1).o: $(call group_files,$1,$2) Makefile \
+  $(call regrouped,$(BUILD)/obj/$1/group_$(call group_part,$2,1).cc,$(call group_files,$1,$2))
 	@mkdir -p $$(@D)
 	@echo "compile $(call group_files,$1,$2)"
 	@printf '#include "%s"\n' $(call group_files,$1,$2) > $$(@:.o=.cc)
