@@ -10,7 +10,7 @@ namespace {
 /// A case of one of the suites that the table is about.
 bool is_raft_case(const std::string& name) {
   namespace unit_test = boost::unit_test;
-  for (const char* suite : {"phase5_election", "phase5_log", "phase5_safety"}) {
+  for (const char* suite : {"phase5_election", "phase5_log", "phase5_forward", "phase5_safety"}) {
     const auto id = unit_test::framework::master_test_suite().get(suite);
     BOOST_REQUIRE(id != unit_test::INV_TEST_UNIT_ID);
     const auto& cases = unit_test::framework::get<unit_test::test_suite>(id);
