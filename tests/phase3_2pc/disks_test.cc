@@ -25,6 +25,15 @@ BOOST_AUTO_TEST_CASE(a_replica_that_lost_its_disk_is_kept_out_and_says_so) {
   BOOST_TEST(cluster.told(2, get(key)).value == "v");
 }
 
+BOOST_AUTO_TEST_CASE(a_lost_disk_is_found_out_where_nothing_was_ever_committed) {
+  Cluster cluster{3};
+  cluster.pass(seconds{1});
+  cluster.wipe({3});
+  cluster.start({3});
+  cluster.pass(seconds{1});
+  BOOST_TEST((cluster.at(3).membership().standing() == Membership::Standing::lost));
+}
+
 BOOST_AUTO_TEST_CASE(a_replica_on_an_older_copy_of_its_disk_serves_nothing_and_says_so) {
   Cluster cluster{3};
   const std::string key = cluster.key_of_home(3);
