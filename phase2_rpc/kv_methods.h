@@ -10,6 +10,9 @@
 
 namespace kv::rpc {
 
+// Each request names its fields as the Command does that it asks for: so `Put::fields(command,
+// visit)` visits what a Put brings of a command.
+
 struct Get {
   std::string key;
 
@@ -63,23 +66,5 @@ inline constexpr Method<CompareAndSet, Reply> kv_cas{
     .id = 19, .name = "kv.cas", .safety = Safety::once};
 inline constexpr Method<Batch, Reply> kv_batch{
     .id = 20, .name = "kv.batch", .safety = Safety::once};
-
-// A request names its fields as the Command does that it asks for: so `Put::fields(command, visit)`
-// visits what a Put brings of a command.
-constexpr Verb verb_of(const Method<Get, Reply>&) {
-  return Verb::get;
-}
-constexpr Verb verb_of(const Method<Put, Reply>&) {
-  return Verb::put;
-}
-constexpr Verb verb_of(const Method<Erase, Reply>&) {
-  return Verb::erase;
-}
-constexpr Verb verb_of(const Method<CompareAndSet, Reply>&) {
-  return Verb::compare_and_set;
-}
-constexpr Verb verb_of(const Method<Batch, Reply>&) {
-  return Verb::batch;
-}
 
 }  // namespace kv::rpc

@@ -1,5 +1,6 @@
 #include "phase2_rpc/kv_skeleton.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/wire/fields.h"
@@ -39,10 +40,10 @@ bool keys_are_good(const Command& command) {
 }
 
 template <typename Ask>
-void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Service& service,
-               Where where) {
-  const auto handler = [&service, verb = verb_of(method)](
-                           const CallContext& context, ByteView bytes, Dispatcher::Asked& asked) {
+void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Verb verb,
+               Service& service, Where where) {
+  const auto handler = [&service, verb](const CallContext& context, ByteView bytes,
+                                        Dispatcher::Asked& asked) {
     static thread_local Command command;
     if (!read_into<Ask>(command, bytes)) {
       asked.answer(Dispatcher::malformed());
@@ -73,11 +74,11 @@ void serve_one(Dispatcher& dispatcher, const Method<Ask, Reply>& method, Service
 }  // namespace
 
 void serve_service(Dispatcher& dispatcher, Service& service, Where where) {
-  serve_one(dispatcher, kv_get, service, where);
-  serve_one(dispatcher, kv_put, service, where);
-  serve_one(dispatcher, kv_delete, service, where);
-  serve_one(dispatcher, kv_cas, service, where);
-  serve_one(dispatcher, kv_batch, service, where);
+  serve_one(dispatcher, kv_get, Verb::get, service, where);
+  serve_one(dispatcher, kv_put, Verb::put, service, where);
+  serve_one(dispatcher, kv_delete, Verb::erase, service, where);
+  serve_one(dispatcher, kv_cas, Verb::compare_and_set, service, where);
+  serve_one(dispatcher, kv_batch, Verb::batch, service, where);
 }
 
 }  // namespace kv::rpc

@@ -301,9 +301,7 @@ Bytes encode_as(Kind kind, const Body& body) {
 /// An element of a list, as the fields encoding has it: whoever gathers many encodes each once.
 template <typename Item>
 void append_item(Bytes& list, const Item& item) {
-  const Bytes nested = wire::encode(item);
-  wire::FieldWriter{list}.write_varint(nested.size());
-  list.append(nested);
+  wire::FieldWriter{list}("item", item);
 }
 
 }  // namespace kv::two_phase

@@ -140,7 +140,7 @@ void TwoPhaseReplica::each(Instant now, NodeId from, ByteView body, Effects& out
 
 void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView body,
                             Effects& out) {
-  if (std::ranges::find(outbox_.peers(), from) == outbox_.peers().end()) {
+  if (!is_member(from)) {
     return note_malformed(from, out);
   }
   if (!takes_part() && kind != MessageKind::pulse) {

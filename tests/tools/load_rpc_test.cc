@@ -53,6 +53,15 @@ struct World {
     return plan;
   }
 
+  /// What a whole run comes to.
+  Outcome play() const {
+    std::string why;
+    const auto load = Load::connect(plan(), why);
+    BOOST_REQUIRE_MESSAGE(load, why);
+    load->fill();
+    return load->run();
+  }
+
   Service service;
   rpc::Dispatcher dispatcher{[] { return host::run_now(); },
                              [](const std::function<void()>&) { return false; }};
@@ -89,11 +98,7 @@ BOOST_AUTO_TEST_CASE(an_open_loop_starts_all_that_is_due) {
 BOOST_AUTO_TEST_CASE(a_wrong_answer_is_an_error) {
   World world;
   world.service.lies = true;
-  std::string why;
-  const auto load = Load::connect(world.plan(), why);
-  BOOST_REQUIRE(load);
-  load->fill();
-  const Outcome outcome = load->run();
+  const Outcome outcome = world.play();
   BOOST_TEST(outcome.errors > 0U);
   BOOST_TEST(outcome.first_error.find("a lie") != std::string::npos);
 }
@@ -101,11 +106,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_answer_is_an_error) {
 BOOST_AUTO_TEST_CASE(a_refusal_is_counted_as_what_it_says) {
   World world;
   world.service.refuses = true;
-  std::string why;
-  const auto load = Load::connect(world.plan(), why);
-  BOOST_REQUIRE(load);
-  load->fill();
-  const Outcome outcome = load->run();
+  const Outcome outcome = world.play();
   BOOST_TEST(outcome.errors > 0U);
   BOOST_TEST(outcome.aborted == outcome.errors);
 }
