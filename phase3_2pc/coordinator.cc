@@ -18,6 +18,10 @@ bool is_worth_sending(unsigned time) {
   return time % 16 == 0 || (time < 16 && std::has_single_bit(time));
 }
 
+std::string full_disk_of(NodeId node) {
+  return "the disk of replica " + std::to_string(node.value) + " is full";
+}
+
 }  // namespace
 
 Coordinator::Coordinator(NodeId self, const TwoPhaseOptions& options, Participant& participant,
@@ -76,6 +80,14 @@ void Coordinator::take_keys(Instant now, std::uint64_t ticket, Effects& out) {
   }
 }
 
+/// Why a replica would not promise what is begun now; empty if all would.
+std::string Coordinator::missing_replica() const {
+  if (!hearing_.silent().empty()) {
+    return "replica " + std::to_string(hearing_.silent().begin()->value) + " does not answer";
+  }
+  return hearing_.full().empty() ? "" : full_disk_of(*hearing_.full().begin());
+}
+
 /// It holds its keys here: what it does is decided now.
 void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
   const auto found = operations_.find(ticket);
@@ -87,10 +99,9 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     participant_.release(now, ticket, out);
     return answer(ticket, std::move(plan.reply), out);
   }
-  if (!hearing_.silent().empty()) {
+  if (std::string why = missing_replica(); !why.empty()) {
     participant_.release(now, ticket, out);
-    const std::string silent = std::to_string(hearing_.silent().begin()->value);
-    return answer(ticket, {Status::unavailable, {}, "replica " + silent + " does not answer"}, out);
+    return answer(ticket, {Status::unavailable, {}, std::move(why)}, out);
   }
   // What begins just before its deadline aborts with the first message that is lost; and after it
   // the next, which waited as long. So its turn is for one who still has the time for it.
@@ -172,6 +183,9 @@ void Coordinator::on_vote(Instant now, NodeId from, const Vote& vote, Effects& o
            });
       return abort_and_answer(now, *entry, Status::unavailable,
                               "the replicas hold different values", out);
+    case Ballot::no_room:
+      hearing_.see_room(from, false);  // until its pulse says otherwise
+      return abort_and_answer(now, *entry, Status::unavailable, full_disk_of(from), out);
     case Ballot::withdrawn:
       return abort_and_answer(now, *entry, Status::aborted, "who asked waits no more", out);
   }

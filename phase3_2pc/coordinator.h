@@ -129,6 +129,7 @@ class Coordinator {
 
   bool presumes_commit() const { return options_.presumed == Presumed::commit; }
   const char* refusal() const;
+  std::string missing_replica() const;
   void take_keys(Instant now, std::uint64_t ticket, Effects& out);
   void begin(Instant now, std::uint64_t ticket, Effects& out);
   Entry& open_entry(Instant now, std::uint64_t ticket, CommittedState::Plan& plan);

@@ -1,5 +1,6 @@
-// Whom this replica has heard of lately. An update needs every replica: one that would wait for a
-// silent one is refused at once, and it is certain that it was not done.
+// Whom this replica has heard of lately, and whose disk is full. An update needs every replica's
+// promise: one that would wait for a silent one, or that one without room would not promise, is
+// refused at once, and it is certain that it was not done.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +25,7 @@ class Hearing {
   /// A life begins, and gives everybody the same time.
   void start(Instant now) {
     silent_.clear();
+    full_.clear();
     for (auto& [peer, at] : heard_) {
       at = now;
     }
@@ -31,6 +33,14 @@ class Hearing {
   void on_heard(Instant now, NodeId from) {
     heard_[from] = now;
     silent_.erase(from);
+  }
+  /// The disk of `node`, this replica's own too, has room or is full.
+  void see_room(NodeId node, bool has_room) {
+    if (has_room) {
+      full_.erase(node);
+    } else {
+      full_.insert(node);
+    }
   }
   /// It did not do what it should have: silent, until the next word of it.
   void suspect(NodeId peer) { silent_.insert(peer); }
@@ -43,11 +53,13 @@ class Hearing {
   }
 
   const std::set<NodeId>& silent() const { return silent_; }
+  const std::set<NodeId>& full() const { return full_; }
 
  private:
   Duration silence_;
   std::map<NodeId, Instant> heard_;
   std::set<NodeId> silent_;
+  std::set<NodeId> full_;
 };
 
 }  // namespace kv::two_phase

@@ -118,9 +118,10 @@ enum class Ballot : std::uint8_t {
   refused,    // whoever asked in doubt was told that this will never be committed
   diverged,   // the key holds something else here
   withdrawn,  // it was forwarded from here, and its client has been told that it is not done
+  no_room,    // the disk is full
 };
 constexpr Ballot last_of(Ballot) {
-  return Ballot::withdrawn;
+  return Ballot::no_room;
 }
 
 // --- messages ------------------------------------------------------------------------------------
@@ -238,6 +239,7 @@ struct Pulse {
   std::vector<KnownDisk> known;  // all that it has met
   bool joins = false;            // it takes no part yet: whom do you know under my number?
   std::uint64_t committed = 0;   // of `applied`, what no crash takes back; 0: it cannot tell
+  bool full = false;             // its disk is: it promises nothing
 
   static void fields(auto& self, auto& visit) {
     visit("header", self.header);
@@ -248,6 +250,7 @@ struct Pulse {
     visit("known", self.known);
     visit("joins", self.joins);
     visit("committed", self.committed);
+    visit("full", self.full);
   }
 };
 

@@ -69,6 +69,10 @@ void Participant::promise(Instant now, Held& held, Effects& out) {
     vote(txn, Ballot::diverged);  // the coordinator knows whether that means anything
     return drop(now, txn, out);
   }
+  if (!has_room_) {
+    vote(txn, Ballot::no_room);
+    return drop(now, txn, out);
+  }
   if (!forwards_.promise(held.transaction.asker)) {
     vote(txn, Ballot::withdrawn);
     return drop(now, txn, out);

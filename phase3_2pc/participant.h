@@ -48,6 +48,9 @@ class Participant {
   /// Everything in memory is lost. GETs that waited are refused by the next tick().
   void die();
 
+  /// Without room it promises nothing more; what it has promised it finishes.
+  void see_room(bool has_room) { has_room_ = has_room; }
+
   // Messages of other coordinators, and of others in doubt.
   void on_header(NodeId from, const Header& header);
   void on_prepare(Instant now, Transaction&& transaction, Effects& out);
@@ -164,6 +167,7 @@ class Participant {
   std::deque<AskDue> ask_dues_;
   std::size_t prepared_ = 0;
   std::size_t in_doubt_ = 0;
+  bool has_room_ = true;
 };
 
 }  // namespace kv::two_phase

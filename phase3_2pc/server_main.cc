@@ -48,6 +48,10 @@ std::vector<host::ReplicaGauge> gauges() {
             [](const TwoPhaseReplica& replica) {
               return static_cast<double>(replica.hearing().silent().size());
             }),
+      gauge("full_disks", "Replicas whose disk is full: updates are refused.",
+            [](const TwoPhaseReplica& replica) {
+              return static_cast<double>(replica.hearing().full().size());
+            }),
       gauge(
           "lost_disk",
           "1 if others know another disk of this replica, or more than is on it: it takes no part.",
@@ -70,7 +74,7 @@ std::vector<host::ReplicaGauge> gauges() {
 bool can_serve(const Replica& replica) {
   const TwoPhaseReplica& mine = the(replica);
   return mine.takes_part() && mine.coordinator_lives() && mine.participant_lives() &&
-         mine.hearing().silent().empty();
+         mine.hearing().silent().empty() && mine.hearing().full().empty();
 }
 
 }  // namespace

@@ -233,6 +233,7 @@ void TwoPhaseReplica::on_pulse(Instant now, NodeId from, const Pulse& pulse, Eff
   }
   on_header(now, from, pulse.header);
   heard_ = true;
+  hearing_.see_room(from, !pulse.full);
   if (!alive_.participant || !takes_part()) {
     return;
   }
@@ -298,7 +299,8 @@ Pulse TwoPhaseReplica::pulse() const {
           .disk = membership_.disk(),
           .known = membership_.known(),
           .joins = may_take_part_yet(),
-          .committed = can_tell ? participant_.state().applied() - coordinator_.unsecured() : 0};
+          .committed = can_tell ? participant_.state().applied() - coordinator_.unsecured() : 0,
+          .full = hearing_.full().contains(self_)};
 }
 
 bool TwoPhaseReplica::is_member(NodeId node) const {
@@ -362,6 +364,15 @@ Header TwoPhaseReplica::header() const {
           .mark_boot = mark.boot,
           .mark_sequence = mark.sequence,
           .clock = coordinator_.clock()};
+}
+
+/// The others hear of it at once.
+void TwoPhaseReplica::see_room(bool has_room) {
+  hearing_.see_room(self_, has_room);
+  participant_.see_room(has_room);
+  if (!is_lost()) {
+    pulse_at_ = Instant{};
+  }
 }
 
 Instant TwoPhaseReplica::wake_at() const {

@@ -45,6 +45,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void receive(Instant now, NodeId from, ByteView message, Effects& out) override;
   void request(Instant now, RequestId id, const Command& command, Effects& out) override;
   void tick(Instant now, Effects& out) override;
+  void see_room(bool has_room) override;
   Instant wake_at() const override;
   bool begin_snapshot() override;
   Bytes next_snapshot_piece() override;

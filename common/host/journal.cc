@@ -151,7 +151,9 @@ bool Journal::State::roll() {
 
 bool Journal::State::take_spare(Spare& next) {
   std::unique_lock lock{mutex};
+  writer_starves = true;  // the maker tells of it, if the disk is full
   writer_wakes.wait(lock, [&] { return dead || spare || (closing && disk_full); });
+  writer_starves = false;
   if (dead || !spare) {
     return false;
   }
@@ -392,7 +394,7 @@ Journal::Room Journal::room() const {
   const std::lock_guard lock{state_->mutex};
   const bool tight = state_->room_left_locked() < state_->options.segment_bytes / 4;
   if (state_->disk_full && tight) {
-    return Room::full;
+    return state_->writer_starves ? Room::none : Room::full;
   }
   return tight || state_->pending_bytes >= state_->options.queue_bytes_max ? Room::wait
                                                                            : Room::free;

@@ -32,7 +32,9 @@ class Journal {
     free,  // anything
     wait,  // nothing new from clients for a moment: the disk is behind; on_progress will tell
     full,  // refuse clients' writes: the disk has no space. Tried again every full_retry
+    none,  // refuse everything: nor has what was handed over, so nothing more becomes durable
   };
+  static constexpr bool has_space(Room room) { return room != Room::full && room != Room::none; }
 
   struct Options {
     std::string directory;  // made if it is not there

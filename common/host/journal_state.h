@@ -145,6 +145,7 @@ struct Journal::State {
   std::string reusable;  // a freed segment's path, to become the spare
   std::uint64_t spares_made = 0;
   bool writer_sleeps = false;
+  bool writer_starves = false;  // it needs a spare
   bool disk_full = false;
   bool closing = false;  // the writer ends when all is written
   bool closed = false;   // the maker ends

@@ -138,7 +138,7 @@ MemberList ReplicaHost::Core::members() const {
 }
 
 bool ReplicaHost::Core::healthy() const {
-  return serving_ && !inbox_.stopping() && journal_->room() != Journal::Room::full;
+  return serving_ && !inbox_.stopping() && Journal::has_space(journal_->room());
 }
 
 void ReplicaHost::Core::stop() {

@@ -10,7 +10,8 @@
 //
 // What cannot be taken in is refused at once, with the reason; what was taken in is answered
 // within `patience`: unknown if the Replica had it by then, unavailable if not. When the disk is
-// full, commands that change something are refused and the rest goes on.
+// full, commands that change something are refused and the rest goes on; when the journal's reserve
+// is used up as well, by what peers sent, everything is refused.
 #pragma once
 
 #include <functional>

@@ -148,7 +148,8 @@ void ReplicaHost::Core::give_messages() {
 void ReplicaHost::Core::give_requests() {
   std::size_t bytes = 0;
   for (std::size_t count = 0; count < requests_a_turn_max && bytes < bytes_a_turn_max; ++count) {
-    if (held_.empty() || held_back() || room_ == Journal::Room::wait) {
+    const bool refuses = room_ == Journal::Room::none;
+    if (held_.empty() || (!refuses && (held_back() || room_ == Journal::Room::wait))) {
       return;
     }
     Held request = std::move(held_.front());
@@ -161,7 +162,7 @@ void ReplicaHost::Core::give_requests() {
       continue;  // its patience has ended
     }
     const bool writes = request.change != nullptr || changes_something(request.command.verb);
-    if (room_ == Journal::Room::full && writes) {
+    if (refuses || (writes && room_ == Journal::Room::full)) {
       answer(request.id, {.status = Status::unavailable, .value = {}, .why = "the disk is full"});
       continue;
     }

@@ -15,10 +15,11 @@ constexpr Duration totals_interval = std::chrono::seconds{1};
 void ReplicaHost::Core::look_at_room() {
   const Journal::Room before = std::exchange(room_, journal_->room());
   backlogged_ = journal_->backlogged();
-  if ((before == Journal::Room::full) == (room_ == Journal::Room::full)) {
+  const bool full = !Journal::has_space(room_);
+  if (full != Journal::has_space(before)) {
     return;
   }
-  const bool full = room_ == Journal::Room::full;
+  replica_->see_room(!full);
   note(full ? Level::error : Level::info,
        LogFields{}
            .add("event", full ? "disk_full" : "disk_has_room")

@@ -25,24 +25,25 @@ enum class CallKind : std::uint8_t {
   recover_role,
   start_role,
   change_members,
+  see_room,
 };
 constexpr CallKind last_of(CallKind) {
-  return CallKind::change_members;
+  return CallKind::see_room;
 }
 
 constexpr std::string_view name_of(CallKind kind) {
   constexpr std::string_view names[] = {
-      "restore",       "recover",      "start",          "receive",
-      "request",       "tick",         "begin_snapshot", "next_snapshot_piece",
-      "kill_role",     "restore_role", "recover_role",   "start_role",
-      "change_members"};
+      "restore",        "recover",      "start",          "receive",
+      "request",        "tick",         "begin_snapshot", "next_snapshot_piece",
+      "kill_role",      "restore_role", "recover_role",   "start_role",
+      "change_members", "see_room"};
   return names[static_cast<std::size_t>(kind)];
 }
 
 struct RecordedCall {
   CallKind kind = CallKind::tick;
   Instant now{};
-  std::uint64_t number = 0;  // whom a message is from, or which request
+  std::uint64_t number = 0;  // whom a message is from, which request, or whether there is room
   Bytes bytes;               // a piece, a record, a message
   std::string role;
   Command command;
@@ -118,6 +119,9 @@ std::uint64_t perform(const RecordedCall& call, Replica& replica, Effects& out) 
     case CallKind::tick:
       replica.tick(call.now, out);
       break;
+    case CallKind::see_room:
+      replica.see_room(call.number != 0);
+      return 0;
     case CallKind::begin_snapshot:
       return replica.begin_snapshot() ? 1 : 0;
     case CallKind::next_snapshot_piece:
@@ -232,6 +236,11 @@ void RecordingReplica::request(Instant now, RequestId id, const Command& command
 
 void RecordingReplica::tick(Instant now, Effects& out) {
   recorded({.kind = CallKind::tick, .now = now}, sink_, out, [&] { inner_->tick(now, out); });
+}
+
+void RecordingReplica::see_room(bool has_room) {
+  recorded({.kind = CallKind::see_room, .number = has_room ? 1U : 0U}, sink_,
+           [&] { inner_->see_room(has_room); });
 }
 
 bool RecordingReplica::begin_snapshot() {

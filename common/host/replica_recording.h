@@ -26,7 +26,7 @@ namespace kv::host {
 
 /// What the Replica was made of; the first entry of a recording.
 struct RecordingHead {
-  static constexpr std::string_view current = "quintet recording 2";
+  static constexpr std::string_view current = "quintet recording 3";
 
   std::string format{current};
   std::string program;                 // whose server it was: "phase4_server"
@@ -67,6 +67,7 @@ class RecordingReplica final : public Replica, public Roles, public Members {
   void receive(Instant now, NodeId from, ByteView message, Effects& out) override;
   void request(Instant now, RequestId id, const Command& command, Effects& out) override;
   void tick(Instant now, Effects& out) override;
+  void see_room(bool has_room) override;
   Instant wake_at() const override { return inner_->wake_at(); }
   bool begin_snapshot() override;
   Bytes next_snapshot_piece() override;

@@ -81,6 +81,10 @@ class Replica {
   virtual void receive(Instant now, NodeId from, ByteView message, Effects& out) = 0;
   virtual void request(Instant now, RequestId id, const Command& command, Effects& out) = 0;
   virtual void tick(Instant now, Effects& out) = 0;
+  /// Whether the disk has space; until told otherwise, it has. Without, records are taken out of a
+  /// reserve, which is there to finish what was begun: once it is used up, nothing more becomes
+  /// durable until there is space again. Clients' writes are refused by the host meanwhile.
+  virtual void see_room(bool has_room) { static_cast<void>(has_room); }
   /// When tick() is next worth calling; `never` if nothing waits for time.
   virtual Instant wake_at() const = 0;
 

@@ -75,6 +75,7 @@ void Node::run() {
     return;
   }
   inputs_.swap(inbox_);
+  tell_room();
   const bool tick_first = random_.chance(0.5);
   if (tick_first) {
     tick_if_due();
@@ -186,6 +187,15 @@ void Node::tick_if_due() {
   }
 }
 
+/// Once it has changed since this life was last told.
+void Node::tell_room() {
+  const bool has_room = disk_state_ != DiskState::full;
+  if (has_room != std::exchange(told_room_, has_room)) {
+    replica_->see_room(has_room);
+    after_call();
+  }
+}
+
 void Node::after_call() {
   replica_->check_invariants();
   ++world_.counts.calls;
@@ -230,13 +240,19 @@ void Node::take_answers() {
 }
 
 void Node::write_records() {
-  if (!up() || syncing_ || unwritten_.empty() || disk_state_ == DiskState::full) {
+  if (!up() || syncing_ || unwritten_.empty()) {
     return;
   }
   std::size_t bytes = 0;
   std::size_t count = 0;
   while (count < unwritten_.size() && (count == 0 || bytes < wire::journal_batch_bytes_max / 2)) {
     bytes += unwritten_[count++].size();
+  }
+  if (disk_state_ == DiskState::full) {
+    if (bytes > reserve_left_) {
+      return;
+    }
+    reserve_left_ -= bytes;
   }
   const auto end = unwritten_.begin() + static_cast<std::ptrdiff_t>(count);
   writing_.assign(std::make_move_iterator(unwritten_.begin()), std::make_move_iterator(end));

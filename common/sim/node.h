@@ -96,6 +96,7 @@ class Node {
   void refuse_request(RequestId id, std::string why);
   void give_back(const Input& input);
   void tick_if_due();
+  void tell_room();
   void after_call();
   void ship();
   void take_answers();
@@ -144,6 +145,7 @@ class Node {
   std::uint32_t pauses_ = 0;
   DiskState disk_state_ = DiskState::healthy;
   std::uint32_t disk_factor_ = 1;
+  std::uint64_t reserve_left_ = 0;  // bytes of records that a full disk still takes
   Share clock_rate_ = percent(100);
   std::set<std::string> rotten_files_;  // a bit of each turned over: it may refuse to start
   bool refused_ = false;
@@ -159,6 +161,7 @@ class Node {
   boost::unordered_flat_set<std::uint64_t> open_requests_;
   std::map<std::uint64_t, std::string> ops_;  // of open requests, for the log alone
   std::uint64_t given_out_ = 0;               // records, by the replica
+  bool told_room_ = true;
   bool run_planned_ = false;
   bool run_missed_ = false;  // it came up during a pause
   bool syncing_ = false;

@@ -149,6 +149,7 @@ void Node::drop_memory() {
   snapshot_refused_since_.reset();
   snapshot_not_before_ = {};
   run_planned_ = run_missed_ = syncing_ = sync_held_ = snapshot_complete_ = false;
+  told_room_ = true;
   wake_planned_ = never;
   bytes_since_snapshot_ = snapshot_bytes_ = 0;
 }
@@ -191,8 +192,13 @@ Duration Node::until(Instant local) const {
 }
 
 void Node::set_disk(DiskState state, std::uint32_t factor) {
+  const bool room_changes = (state == DiskState::full) != (disk_state_ == DiskState::full);
   disk_state_ = state;
   disk_factor_ = factor;
+  reserve_left_ = scenario_.disk.segment_bytes / 4;
+  if (room_changes && up()) {
+    plan_run();  // the replica is told
+  }
   try_held_sync();
   write_records();
 }

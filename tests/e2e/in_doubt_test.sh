@@ -4,41 +4,12 @@
 # ends it.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-quintet=$bin/quintet
-dir=$scratch/cluster
+# shellcheck source=tests/e2e/cluster_lib.sh
+. "$(dirname "$0")/cluster_lib.sh"
 
-# address NODE KIND: the port of that kind in what the cluster printed
-port_of() { sed -n "s/^node $1 .*$2=127.0.0.1:\([0-9]*\).*/\1/p" "$scratch/printed"; }
-tell() { ask 127.0.0.1 "$(port_of "$1" tcp)" "$2"; }
-ctl() { capture "$quintet" ctl --dir "$dir" "$@"; }
-# page NODE PATH: over HTTP
-page() {
-  # shellcheck disable=SC2016 # the inner shell expands it
-  timeout "$patience_s" bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0"
-    printf "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" "$1" >&3; cat <&3' "$(port_of "$1" http)" "$2"
-}
-# figure NODE NAME: as /metrics has it now
-figure() { page "$1" /metrics | sed -n "s/^quintet_$2 //p"; }
-# becomes NODE NAME VALUE [SECONDS]: waits for it. Figures may be a second old.
-becomes() {
-  local until=$((SECONDS + ${4:-$patience_s}))
-  while [ "$(figure "$1" "$2")" != "$3" ]; do
-    [ "$SECONDS" -lt "$until" ] || { echo "$2 of node $1 is $(figure "$1" "$2")"; return 1; }
-  done
-}
 in_doubt() { becomes 2 in_doubt "$1" "${2:-}" && becomes 3 in_doubt "$1" "${2:-}"; }
-log_of() { echo "$dir/logs/server-$1.log"; }
 
-mkfifo "$scratch/fifo"
-"$quintet" cluster --phase 3 --replicas 3 --dir "$dir" --base-port 0 --conflict wait-die \
-  --log-level debug \
-  >"$scratch/fifo" 2>"$scratch/cluster.err" </dev/null &
-cluster_pid=$!
-exec 8<"$scratch/fifo"
-while IFS= read -r -t "$patience_s" line <&8 && [ "$line" != ready ]; do
-  echo "$line" >>"$scratch/printed"
-done
-
+sentence 'three replicas start' start_cluster --phase 3 --replicas 3 --conflict wait-die --log-level debug
 sentence 'a write is taken' is "$(tell 1 'PUT k old')" OK
 # The votes for the next one are lost, and its coordinator dies before it gives up on them.
 for ((tries = 1; tries <= 5; tries++)); do

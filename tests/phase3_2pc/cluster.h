@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <boost/test/unit_test.hpp>
+
 #include "phase3_2pc/two_phase_replica.h"
 
 namespace kv::two_phase {
@@ -224,6 +226,19 @@ inline Command put(std::string key, std::string value, Origin origin = {}) {
 }
 inline Command get(std::string key) {
   return {.verb = Verb::get, .key = std::move(key)};
+}
+
+/// All replicas hold the same, and no key is taken.
+inline void check_alike(Cluster& cluster, std::uint32_t count) {
+  const CommittedState& first = cluster.at(1).participant().state();
+  for (std::uint32_t i = 1; i <= count; ++i) {
+    const Participant& participant = cluster.at(i).participant();
+    BOOST_TEST(participant.state().checksum() == first.checksum());
+    BOOST_TEST(participant.state().applied() == first.applied());
+    BOOST_TEST(participant.state().outcomes().checksum() == first.outcomes().checksum());
+    BOOST_TEST(participant.locks().locked() == 0);
+    BOOST_TEST(participant.prepared() == 0);
+  }
 }
 
 }  // namespace kv::two_phase

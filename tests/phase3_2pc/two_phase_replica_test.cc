@@ -24,19 +24,6 @@ Command batch(std::vector<Guard> guards, std::vector<Write> writes, Origin origi
           .writes = std::move(writes)};
 }
 
-/// All replicas hold the same, and no key is taken.
-void check_alike(Cluster& cluster, std::uint32_t count) {
-  const CommittedState& first = cluster.at(1).participant().state();
-  for (std::uint32_t i = 1; i <= count; ++i) {
-    const Participant& participant = cluster.at(i).participant();
-    BOOST_TEST(participant.state().checksum() == first.checksum());
-    BOOST_TEST(participant.state().applied() == first.applied());
-    BOOST_TEST(participant.state().outcomes().checksum() == first.outcomes().checksum());
-    BOOST_TEST(participant.locks().locked() == 0);
-    BOOST_TEST(participant.prepared() == 0);
-  }
-}
-
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(phase3_replica)

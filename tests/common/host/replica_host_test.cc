@@ -310,30 +310,6 @@ BOOST_AUTO_TEST_CASE(a_damaged_newest_snapshot_costs_nothing_but_time_and_two_ar
   BOOST_TEST(refused.why.find("is needed from record 0 on") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(a_full_disk_refuses_writes_serves_reads_and_recovers) {
-  MemoryDisk disk;
-  disk.set_space(2 * 64 * 1024 + 1000);
-  Running running{disk};
-  BOOST_REQUIRE(running.start());
-  running.ask(put("k", "v"));
-  Reply reply;
-  for (int i = 0; i < 10'000 && reply.status == Status::ok; ++i) {
-    reply = running.ask(put("k" + std::to_string(i), std::string(900, 'v')));
-  }
-  BOOST_TEST((reply.status == Status::unavailable));
-  BOOST_TEST(reply.why == "the disk is full");
-  BOOST_TEST(!running.host->healthy());
-  BOOST_TEST(running.ask(get("k")).value == "v");
-  disk.set_space(UINT64_MAX);
-  while (!running.host->healthy()) {
-    std::this_thread::yield();
-  }
-  while (running.ask(put("k", "w")).status != Status::ok) {
-  }
-  BOOST_TEST(running.ask(get("k")).value == "w");
-  BOOST_TEST(running.fatal == "");
-}
-
 BOOST_AUTO_TEST_CASE(after_a_failed_sync_nothing_is_acknowledged) {
   MemoryDisk disk;
   Running running{disk};

@@ -88,7 +88,7 @@ void every_life_replays(const Make& make, const std::string& role) {
   const std::vector<Recorded> lives =
       run(make, "at 100ms for 80ms crash 1\nat 250ms for 80ms kill " + role +
                     " of 2\nat 300ms for 100ms partition alone of 3\nat 450ms for 50ms crash 2 "
-                    "point=after_sync\n");
+                    "point=after_sync\nat 550ms for 50ms disk 2 full\n");
   BOOST_TEST(lives.size() == 5U);
   std::uint64_t calls = 0;
   for (const Recorded& life : lives) {

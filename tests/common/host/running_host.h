@@ -25,6 +25,7 @@ class ScriptedReplica : public Replica {
       [](RequestId, const Command&, Effects&) {};
   std::function<void(NodeId, ByteView, Effects&)> on_receive = [](NodeId, ByteView, Effects&) {};
   std::function<void(Effects&)> on_tick = [](Effects&) {};
+  std::function<void(bool)> on_room = [](bool) {};
   std::function<bool()> on_begin_snapshot = [] { return true; };
   std::atomic<Instant> wakes_at = never;
 
@@ -38,6 +39,7 @@ class ScriptedReplica : public Replica {
     on_request(id, command, out);
   }
   void tick(Instant, Effects& out) override { on_tick(out); }
+  void see_room(bool has_room) override { on_room(has_room); }
   Instant wake_at() const override { return wakes_at; }
   bool begin_snapshot() override { return on_begin_snapshot(); }
   Bytes next_snapshot_piece() override { return {}; }
