@@ -47,6 +47,13 @@ std::string why_no_role(const ReplicaProgram& program, const ReplicaFlags& flags
   return {};
 }
 
+/// What peers compare before they speak.
+std::string alike(const ReplicaProgram& program) {
+  const std::string choices = program.choices();
+  const std::string manners = program.manners();
+  return choices + (choices.empty() || manners.empty() ? "" : " ") + manners;
+}
+
 /// Who founds the cluster.
 std::vector<NodeId> founders_of(const host::ServerFlags& server) {
   std::vector<NodeId> nodes;
@@ -222,7 +229,7 @@ bool ReplicaServer::Parts::open_replica(std::string& why) {
       RpcPeerTransport::Options{.self = server.node,
                                 .cluster = flags.cluster,
                                 .founders = server.joins ? std::vector<NodeId>{} : nodes,
-                                .choices = program.choices(),
+                                .choices = alike(program),
                                 .routes = routes_of(server),
                                 .secret = secret,
                                 .tls = tls,

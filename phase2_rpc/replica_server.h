@@ -52,6 +52,8 @@ struct ReplicaProgram {
   /// What all replicas must have alike for the life of their disks, as on a command line; once it
   /// is parsed.
   std::function<std::string()> choices = [] { return std::string{}; };
+  /// Likewise, but only while they run together.
+  std::function<std::string()> manners = [] { return std::string{}; };
 };
 
 /// What the command line of a replica's server says.

@@ -34,12 +34,14 @@ struct Settings {
 void add_flags(host::Flags& flags, Settings& settings) {
   flags.add_choice("--acceptor", settings.memory, {"durable", "diskless"},
                    "what an acceptor knows after a crash: what it wrote down before it spoke, or "
-                   "what a majority of the others tells it (crash vectors)");
+                   "what a majority of the others tells it (crash vectors); the same at all "
+                   "replicas, for the life of their disks");
   flags.add_switch("--colocate", settings.colocate,
                    "all roles of this replica on one thread; else each has its own. So it is also "
                    "with --record");
   flags.add_choice("--leader", settings.leader, {"one", "none"},
-                   "none: each replica proposes for its own clients, and proposers duel");
+                   "none: each replica proposes for its own clients, and proposers duel; "
+                   "at all replicas the same");
   flags.add_choice(
       "--reads", settings.reads, {"majority", "lease"},
       "lease: the leader answers reads without asking a majority, for as long as they "
@@ -110,6 +112,8 @@ int main(int argc, char** argv) {
            [](const Replica& replica) {
              return ask(replica, [](const auto& paxos) { return paxos.serves(); });
            },
-       .members_change = true},
+       .members_change = true,
+       .choices = [&settings] { return "--acceptor " + settings.memory; },
+       .manners = [&settings] { return "--leader " + settings.leader; }},
       argc, argv);
 }
