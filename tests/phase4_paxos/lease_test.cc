@@ -1,14 +1,10 @@
 // Leases: what an acceptor grants to the leader it hears, and what the leader makes of it.
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include <boost/test/unit_test.hpp>
 
-#include "common/sim/scenario_text.h"
-#include "common/sim/simulator.h"
 #include "phase4_paxos/proposer.h"
-#include "tests/phase4_paxos/paxos_protocol.h"
+#include "tests/phase4_paxos/played_scenario.h"
 #include "tests/phase4_paxos/role_step.h"
 
 namespace kv::paxos {
@@ -90,19 +86,6 @@ struct Leading {
   std::uint64_t round = 0;
   std::uint64_t question = 0;
 };
-
-sim::Scenario scenario(const char* file) {
-  std::stringstream text;
-  text << std::ifstream{file}.rdbuf();
-  return std::get<sim::Scenario>(sim::parse_scenario(text.str()));
-}
-
-bool holds(const char* file, std::uint64_t seed, const PaxosOptions& options) {
-  PaxosProtocol protocol{options, RolesLive::together};
-  const sim::Scenario played = scenario(file);
-  sim::Simulator simulator{protocol, played, seed};
-  return !simulator.run().violation.has_value();
-}
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// The run that separates an acceptor that may come back from one that must not (FIELD.md, 5):
+// The run that separates an acceptor that may come back from one that must not:
 // three acceptors, two proposers, one death. Acceptor 3 promises the greater ballot and dies; while
 // it asks the others what it forgot, one of them answers and only then promises that ballot too.
 //
@@ -19,6 +19,7 @@
 
 #include "phase4_paxos/acceptor_recovery.h"
 #include "phase4_paxos/proposer.h"
+#include "tests/phase4_paxos/played_scenario.h"
 #include "tests/phase4_paxos/role_step.h"
 
 namespace kv::paxos {
@@ -167,6 +168,22 @@ struct Story {
 
 BOOST_AUTO_TEST_CASE(who_merely_asks_a_majority_lets_two_values_be_chosen) {
   BOOST_TEST(Story{AcceptorMemory::ask_majority}.told() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(in_the_simulator_only_who_merely_asks_a_majority_fails) {
+  const auto with = [](AcceptorMemory memory) {
+    PaxosOptions options;
+    options.acceptor = memory;
+    return options;
+  };
+  const char* const file = "tests/scenarios/ask_majority.scn";
+  int broken = 0;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    broken += holds(file, seed, with(AcceptorMemory::ask_majority)) ? 0 : 1;
+    BOOST_TEST(holds(file, seed, with(AcceptorMemory::durable)));
+    BOOST_TEST(holds(file, seed, with(AcceptorMemory::diskless)));
+  }
+  BOOST_TEST(broken >= 3);
 }
 
 BOOST_AUTO_TEST_CASE(who_wrote_its_promise_down_lets_one_be_chosen) {
