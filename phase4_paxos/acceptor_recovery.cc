@@ -4,8 +4,14 @@
 
 #include "common/core/quorum.h"
 #include "common/core/varint.h"
+#include "common/wire/logfmt.h"
 
 namespace kv::paxos {
+namespace {
+
+constexpr Duration say_every = std::chrono::seconds{5};
+
+}  // namespace
 
 AcceptorRecovery::AcceptorRecovery(NodeId self, const std::vector<NodeId>& members,
                                    const PaxosOptions& options, std::uint64_t life)
@@ -20,6 +26,7 @@ void AcceptorRecovery::on_booted(Instant now, std::uint64_t boot) {
   if (!booted_ && boot == life_) {
     booted_ = true;
     ask_at_ = now;
+    say_at_ = now + say_every;
   }
 }
 
@@ -28,6 +35,7 @@ void AcceptorRecovery::tick(Instant now, Post& post) {
     return;
   }
   ask_at_ = now + options_.resend_after;
+  say_what_it_waits_for(now, post);
   for (std::size_t i = 0; i < members_.size(); ++i) {
     if (members_[i] != self_ && !told_[i].complete) {
       post.send(members_[i], pack(RecoverAsk{life_, told_[i].next}), Leaves::at_once);
@@ -77,9 +85,31 @@ void AcceptorRecovery::merge(const Lives& lives) {
   }
 }
 
+std::size_t AcceptorRecovery::told_all() const {
+  return static_cast<std::size_t>(std::ranges::count(told_, true, &Told::complete));
+}
+
 bool AcceptorRecovery::complete() const {
-  const auto complete = std::ranges::count(told_, true, &Told::complete);
-  return static_cast<std::size_t>(complete) >= majority(members_.size());
+  return told_all() >= majority(members_.size());
+}
+
+void AcceptorRecovery::say_what_it_waits_for(Instant now, Post& post) {
+  if (now < say_at_ || complete()) {
+    return;
+  }
+  say_at_ = now + say_every;
+  post.note(
+      Level::warn,
+      wire::LogFields{}
+          .add("role", "acceptor")
+          .add("event", "remembers_nothing")
+          .add("told_by", told_all())
+          .add("needs", majority(members_.size()))
+          .add("why",
+               "it has no stable storage, and asks the others what it promised. Where no "
+               "majority is left that remembers, the cluster is lost: stop it, and begin anew "
+               "on empty directories")
+          .text());
 }
 
 std::unique_ptr<Acceptor> AcceptorRecovery::acceptor() const {

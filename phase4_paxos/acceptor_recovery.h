@@ -49,6 +49,8 @@ class AcceptorRecovery {
   };
 
   void merge(const Lives& lives);
+  std::size_t told_all() const;
+  void say_what_it_waits_for(Instant now, Post& post);
 
   const NodeId self_;
   const std::vector<NodeId>& members_;
@@ -56,6 +58,7 @@ class AcceptorRecovery {
   const std::uint64_t life_;
   bool booted_ = false;
   Instant ask_at_ = never;
+  Instant say_at_ = never;
   std::vector<Told> told_;
   Lives lives_;  // empty where nobody has crash vectors: UNSAFE
   Ballot promised_;

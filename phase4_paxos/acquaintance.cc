@@ -16,9 +16,14 @@ constexpr int knocks_lost_max = 5;      // in a row, until it is taken to be gon
 constexpr int lost_until_said = 4;      // knocks: its learner may still be at what was long ago
 
 constexpr const char* lost_disk =
-    "the disk is empty, and the cluster knows this node with another: what that one promised is "
-    "lost. Bring its data directory back, or let this disk in as a new member: quintet ctl "
+    "the disk is empty or an older copy, and the cluster knows this node with another: what that "
+    "one promised is lost. Bring its data directory back, or let this disk in as a new member: "
+    "quintet ctl "
     "remove, then add";
+constexpr const char* unknown_disk =
+    "too few of the founders have their first disks to say whether this node had another one "
+    "before "
+    "this. Let it in as a new member: quintet ctl remove, then add";
 constexpr const char* left =
     "the cluster does without this disk: its node was removed, or let in with another one. To take "
     "the node in: quintet ctl add";
@@ -27,8 +32,8 @@ constexpr const char* left =
 
 void Acquaintance::recover(const Met& met) {
   marks_[met.node] = met.birth;
-  if (met.node == self_.value && met.born) {
-    born_ = true;
+  if (met.node == self_.value) {
+    born_ = met.born;
     incarnation_ = met.incarnation;
   }
 }
@@ -113,15 +118,41 @@ void Acquaintance::on_greeted(NodeId from, const Greeted& greeted, Post& post) {
   if (!founds() || greeted.birth != marks_[self_.value]) {
     return;
   }
-  if (greeted.known != greeted.birth) {
+  if (greeted.known != 0 && greeted.known != greeted.birth) {
     stand_outside(greet_at_);
     return complain_of_disk(from, post);
   }
   const std::size_t place = place_of(from, founders_);
-  if (place < founders_.size()) {
-    welcomes_ |= std::uint64_t{1} << place;
-    be_born_if_known(post);
+  if (place >= founders_.size()) {
+    return;
   }
+  const std::uint64_t bit = std::uint64_t{1} << place;
+  if (greeted.known == 0) {  // its own disk is not its first, or was refused: others may know
+    strangers_ |= bit;
+    return stand_outside_if_nobody_can_tell(post);
+  }
+  strangers_ &= ~bit;
+  welcomes_ |= bit;
+  be_born_if_known(post);
+}
+
+/// So many have lost the founders' first disks that the rest are too few to vouch for one.
+void Acquaintance::stand_outside_if_nobody_can_tell(Post& post) {
+  const auto strangers = static_cast<std::size_t>(std::popcount(strangers_ & ~welcomes_));
+  if (founders_.size() - 1 - strangers >= welcomes_needed()) {
+    return;
+  }
+  stand_outside(greet_at_);
+  if (!std::exchange(complained_, true)) {
+    post.note(Level::error,
+              wire::LogFields{}.add("event", "refused").add("why", unknown_disk).text());
+  }
+}
+
+void Acquaintance::disown(std::uint64_t fresh, Post& post) {
+  marks_[self_.value] = fresh;
+  post.record(pack(Met{.node = self_.value, .birth = fresh, .born = false}));
+  complain_of_disk(self_, post);
 }
 
 void Acquaintance::complain_of_disk(NodeId by, Post& post) {
@@ -133,10 +164,13 @@ void Acquaintance::complain_of_disk(NodeId by, Post& post) {
 }
 
 /// Two sets of so many others always share one, who has met the first disk.
-void Acquaintance::be_born_if_known(Post& post) {
+std::size_t Acquaintance::welcomes_needed() const {
   const std::size_t others = founders_.size() - 1;
-  const std::size_t needed = others == 0 ? 0 : majority(others);
-  if (static_cast<std::size_t>(std::popcount(welcomes_)) >= needed) {
+  return others == 0 ? 0 : majority(others);
+}
+
+void Acquaintance::be_born_if_known(Post& post) {
+  if (static_cast<std::size_t>(std::popcount(welcomes_)) >= welcomes_needed()) {
     be_born(0, post);
   }
 }

@@ -56,6 +56,10 @@ class Acquaintance {
   /// True if the log has made this disk a member that it was not before: born() as incarnation().
   bool admit(Instant now, const Configurations& configurations, Slot applied, Post& post);
 
+  /// This disk is a copy of what it was before: what it promised since is lost. In its next life it
+  /// is nobody's that the cluster knows. `fresh` is its mark from now on.
+  void disown(std::uint64_t fresh, Post& post);
+
   /// Whether this replica may speak as proposer and acceptor.
   bool born() const { return born_; }
   /// As which: 0 a founder.
@@ -72,6 +76,8 @@ class Acquaintance {
   void be_born(std::uint64_t incarnation, Post& post);
   void be_born_if_known(Post& post);
   void stand_outside(Instant now);
+  std::size_t welcomes_needed() const;
+  void stand_outside_if_nobody_can_tell(Post& post);
   void complain_of_disk(NodeId by, Post& post);
   void on_knock(Instant now, NodeId from, const Greet& greet, Slot applied);
 
@@ -82,6 +88,7 @@ class Acquaintance {
   std::map<std::uint32_t, std::uint64_t> marks_;  // of disks, by node; this one's too
   std::map<NodeId, Knock> knocks_;
   std::uint64_t welcomes_ = 0;  // a bit each, by the founders' order
+  std::uint64_t strangers_ = 0;  // likewise: those who cannot tell
   bool born_ = false;
   std::uint64_t incarnation_ = 0;
   bool outside_ = false;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/core/hash.h"
 #include "common/core/varint.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr std::size_t forward_header_bytes = 2;
 constexpr int sends_before_again = 4;  // a parcel may have to wait at the leader for a while
+
+constexpr const char* outcome_not_seen = "its outcome was not seen";
 
 ByteView parcel_of(const Bytes& forward) {
   return ByteView{forward}.substr(forward_header_bytes);
@@ -58,9 +61,10 @@ void Desk::request(Instant now, RequestId id, const Command& command, Post& post
   gather(now, id, command);
 }
 
-void Desk::gather(Instant now, RequestId id, const Command& command) {
-  if (gathered_.empty() || gathered_.back().commands.size() >= options_.parcel_bytes) {
-    gathered_.push_back({.commands = {}, .requests = {}, .since = now});
+void Desk::gather(Instant now, RequestId id, const Command& command, bool took_effect) {
+  if (gathered_.empty() || gathered_.back().commands.size() >= options_.parcel_bytes ||
+      gathered_.back().took_effect != took_effect) {
+    gathered_.push_back({.commands = {}, .requests = {}, .since = now, .took_effect = took_effect});
   }
   Gathered& last = gathered_.back();
   const std::size_t before = last.commands.size();
@@ -161,11 +165,13 @@ void Desk::abandon(const char* why, Post& post) {
   give_up(never, why, why, post);
 }
 
-/// Whoever waits since then is told what is certain: nothing, if the parcel has left.
+/// Whoever waits since then is told what is certain: nothing, if a parcel has left with it.
 void Desk::give_up(Instant oldest, const char* why_here, const char* why_away, Post& post) {
   while (!gathered_.empty() && gathered_.front().since <= oldest) {
+    const bool certain = !gathered_.front().took_effect;
     for (const RequestId id : gathered_.front().requests) {
-      post.answer(id, refusal(Status::unavailable, why_here));
+      post.answer(id, certain ? refusal(Status::unavailable, why_here)
+                              : refusal(Status::unknown, outcome_not_seen));
     }
     bytes_ -= gathered_.front().commands.size();
     gathered_.pop_front();
@@ -198,10 +204,18 @@ void Desk::give_up(Instant oldest, const char* why_here, const char* why_away, P
 // --- answers -------------------------------------------------------------------------------------
 
 void Desk::on_replied(const Replied& done, Post& post) {
-  if (done.number < first_ || done.number - first_ >= open_.size()) {
+  if (is_of_another_life({self_, done.boot, done.number})) {
+    older_copy_ = true;
+    return;
+  }
+  if (done.boot != boot_ || done.number < first_ || done.number - first_ >= open_.size()) {
     return;  // it was given up
   }
   Open& open = open_[done.number - first_];
+  if (!open.message.empty() && hash_of(parcel_of(open.message)) != done.print) {
+    older_copy_ = true;  // another life handed in something else by this number
+    return;
+  }
   if (done.replies.empty()) {
     settle(open, post);
   } else {
@@ -212,6 +226,11 @@ void Desk::on_replied(const Replied& done, Post& post) {
     close(open);
   }
   drop_closed();
+}
+
+bool Desk::is_of_another_life(const ParcelId& id) const {
+  const std::uint64_t next = first_ + open_.size();
+  return born_ && (id.boot > boot_ || (id.boot == boot_ && id.number >= next));
 }
 
 /// The parcel took effect where nobody here saw its replies. A command with an origin is handed in
@@ -231,9 +250,9 @@ void Desk::settle(Open& open, Post& post) {
   for (const RequestId id : requests) {
     check(read_command(rest, command));
     if (command.origin.client.empty()) {
-      post.answer(id, refusal(Status::unknown, "its outcome was not seen"));
+      post.answer(id, refusal(Status::unknown, outcome_not_seen));
     } else {
-      gather(now_, id, command);
+      gather(now_, id, command, /*took_effect=*/true);
     }
   }
   look_at_ = std::min(look_at_, now_ + options_.resend_after);
@@ -242,6 +261,10 @@ void Desk::settle(Open& open, Post& post) {
 void Desk::on_leapt(ByteView windows, Post& post) {
   ParcelWindows parcels;
   check(parcels.decode(windows));
+  if (is_of_another_life(parcels.newest(self_))) {
+    older_copy_ = true;
+    return;
+  }
   for (std::size_t i = 0; i < open_.size(); ++i) {
     if (parcels.taken({self_, boot_, first_ + i})) {
       settle(open_[i], post);

@@ -48,6 +48,10 @@ class Desk {
   /// Who was heard last.
   NodeId leader() const { return {leader_.node}; }
   void on_read_at(Instant now, const ReadAt& read_at, Post& post);
+  /// The log has parcels of this replica that neither this life nor one before it handed in: its
+  /// disk is a copy of what it was before some other life. (Each life's number is durable before
+  /// anything leaves that bears it.)
+  bool is_older_copy() const { return older_copy_; }
   /// This replica serves nobody any more.
   void abandon(const char* why, Post& post);
   // From the learner beside it.
@@ -67,6 +71,7 @@ class Desk {
     Bytes commands;
     std::vector<RequestId> requests;
     Instant since;
+    bool took_effect = false;  // all of them did, in a parcel whose replies nobody here saw
   };
   struct Open {  // a parcel that was handed in
     Bytes message;
@@ -87,7 +92,7 @@ class Desk {
     bool handed = false;       // to the learner
   };
 
-  void gather(Instant now, RequestId id, const Command& command);
+  void gather(Instant now, RequestId id, const Command& command, bool took_effect = false);
   bool can_hand_in() const {
     return ready() && !gathered_.empty() && open_.size() < open_parcels_max;
   }
@@ -98,6 +103,7 @@ class Desk {
   void send_again(Instant now, bool all, Post& post);
   void give_up(Instant oldest, const char* why_here, const char* why_away, Post& post);
   void settle(Open& open, Post& post);
+  bool is_of_another_life(const ParcelId& id) const;
   void hand_reads(Post& post);
   void close(Open& open);
   void drop_closed();
@@ -111,6 +117,7 @@ class Desk {
   std::uint64_t boot_ = 0;
   bool booted_ = false;
   bool born_ = false;
+  bool older_copy_ = false;
   Instant now_{};
   Ballot leader_;
   Instant heard_at_{};

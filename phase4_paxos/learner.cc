@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/core/hash.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
@@ -150,20 +151,27 @@ void Learner::apply(Slot slot, const Bytes& value, Post* post) {
   }
 }
 
+/// Of a later life than this one it is only if the disk is a copy of what it was before: the desk
+/// sees to that.
+bool Learner::is_for_the_desk(const ParcelId& id) const {
+  return id.node == self_ && boot_ != 0 &&
+         (id.boot > boot_ || (id.boot == boot_ && id.number >= first_answered_));
+}
+
 void Learner::apply_parcel(Slot slot, ByteView parcel, Post* post) {
+  const ByteView whole = parcel;
   const auto id = read_parcel_id(parcel);
   if (!id) {
     return;
   }
-  const bool ours = id->node == self_ && id->boot == boot_ && id->number >= first_answered_;
+  Replied* kept = nullptr;
+  if (is_for_the_desk(*id)) {
+    kept = &replies_.emplace_back(
+        Replied{.boot = id->boot, .number = id->number, .print = hash_of(whole), .replies = {}});
+  }
   if (!parcels_.take(*id)) {
-    if (ours) {
-      replies_.push_back({.number = id->number, .replies = {}});
-    }
     return;
   }
-  Replied* kept =
-      ours ? &replies_.emplace_back(Replied{.number = id->number, .replies = {}}) : nullptr;
   while (read_command(parcel, entry_.command)) {
     machine_->apply(entry_, reply_);
     if (post != nullptr && post->notes(Level::debug)) {

@@ -109,6 +109,7 @@ class Learner {
   void apply_chosen(Post* post);
   void apply(Slot slot, const Bytes& value, Post* post);
   void apply_parcel(Slot slot, ByteView parcel, Post* post);
+  bool is_for_the_desk(const ParcelId& id) const;
   void reconfigure(Slot slot, const Reconfigure& change, Post* post);
   void note_applied(Slot slot, Post& post) const;
   void drop_old();

@@ -119,14 +119,18 @@ struct Reach {
 };
 
 /// The learner, to the desk: what the clients of that parcel are to be told. No replies: it took
-/// effect before, and what it said then is not known here.
+/// effect before, and what it said then is not known here; or it is of a later life than this.
 struct Replied {
   static constexpr Kind kind = Kind::replied;
+  std::uint64_t boot = 0;
   std::uint64_t number = 0;
+  std::uint64_t print = 0;  // hash_of() the parcel
   std::vector<Reply> replies;
 
   static void fields(auto& self, auto& visit) {
+    visit("boot", self.boot);
     visit("number", self.number);
+    visit("print", self.print);
     visit("replies", self.replies);
   }
 };

@@ -55,8 +55,9 @@ struct PaxosOptions {
   Duration resend_after = std::chrono::milliseconds{60};
   /// A slot that is chosen and not known here is asked for after this.
   Duration learn_after = std::chrono::milliseconds{15};
-  /// Commands that nobody could take for so long are given up.
-  Duration command_patience = std::chrono::seconds{10};
+  /// Commands that nobody could take for so long are given up: before the host gives up on us,
+  /// which knows less of what is certain.
+  Duration command_patience = std::chrono::seconds{4};
   /// Who waits to be made a member says so, and asks what was chosen, this often.
   Duration knock_every = std::chrono::milliseconds{250};
   /// An image that its receiver stopped asking for is dropped.

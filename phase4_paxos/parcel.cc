@@ -141,6 +141,11 @@ bool ParcelWindows::taken(const ParcelId& id) const {
   return id.boot < life->boot || id.number + window <= life->highest || life->bit(id.number);
 }
 
+ParcelId ParcelWindows::newest(NodeId node) const {
+  const Life* life = find(node);
+  return life == nullptr ? ParcelId{.node = node} : ParcelId{node, life->boot, life->highest};
+}
+
 void ParcelWindows::encode_to(Bytes& out) const {
   write_varint(out, lives_.size());
   for (const Life& life : lives_) {

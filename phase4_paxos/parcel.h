@@ -63,6 +63,9 @@ class ParcelWindows {
   /// Whether this parcel is to take effect now; from then on it has.
   bool take(const ParcelId& id);
   bool taken(const ParcelId& id) const;
+  /// Of those that were taken, the one of that node's newest life with the highest number; boot 0
+  /// if there is none.
+  ParcelId newest(NodeId node) const;
 
   void encode_to(Bytes& out) const;
   /// False if the bytes are damaged; then it is empty.

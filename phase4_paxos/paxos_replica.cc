@@ -299,6 +299,7 @@ void PaxosReplica::hear_as_desk(Kind kind, ByteView message) {
   } else if (const auto leapt = unpack_with_body<Leapt>(message)) {
     desk_.on_leapt(leapt->second, post_);
   }
+  leave_if_older_copy();
 }
 
 /// The learner got on: clients may be waiting for it, and the others must know.

@@ -130,6 +130,8 @@ class PaxosReplica : public Replica, public Roles, public Members, public Watche
   void begin_life_of_learner(Instant now);
   void be_admitted(Instant now);
   void abandon_if_outside();
+  void leave_if_older_copy();
+  std::uint64_t fresh_mark();
   void hear_deciders(Instant now, ByteView message);
   void know_peers();
   void serve_operator(Instant now);

@@ -99,9 +99,7 @@ void PaxosReplica::start(Instant now, Effects& out) {
   desk_boot_ = next_life();
   desk_.start(now, desk_boot_);
   const bool spoke = acquaintance_.born();
-  // The time is in it because of replicas that are started with the same --seed again.
-  const auto time = static_cast<std::uint64_t>(now.time_since_epoch().count());
-  acquaintance_.start(now, (random_.next() ^ time) << 1 | 1, post_);
+  acquaintance_.start(now, fresh_mark(), post_);
   if (first && !founders().empty()) {
     post_.record(pack(Founded{Configurations{members_}}));
   }
@@ -111,6 +109,12 @@ void PaxosReplica::start(Instant now, Effects& out) {
     be_born(now, spoke ? Spoke::in_earlier_lives : Spoke::never);
   }
   hear_local(now);
+}
+
+/// The time is in it because of replicas that are started with the same --seed again.
+std::uint64_t PaxosReplica::fresh_mark() {
+  const auto time = static_cast<std::uint64_t>(now_.time_since_epoch().count());
+  return (random_.next() ^ time) << 1 | 1;
 }
 
 /// It may speak: it is who it was, or was never anybody.

@@ -47,6 +47,15 @@ void PaxosReplica::abandon_if_outside() {
   }
 }
 
+/// What it promised since that copy was made it does not know: all of it must be silent at once.
+void PaxosReplica::leave_if_older_copy() {
+  if (desk_.is_older_copy() && !diverged_) {
+    desk_.abandon("this replica has an older copy of its disk", post_);
+    acquaintance_.disown(fresh_mark(), post_);
+    post_.send(self_, pack(Progress{.diverged = true}), Leaves::at_once);
+  }
+}
+
 /// The log says that this disk is a member, which was none before.
 void PaxosReplica::be_admitted(Instant now) {
   last_boot_ = std::max(last_boot_, acquaintance_.incarnation() << lives_of_a_disk_shift);

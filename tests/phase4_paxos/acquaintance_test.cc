@@ -71,6 +71,24 @@ BOOST_AUTO_TEST_CASE(an_empty_disk_under_a_known_name_is_refused_whoever_is_aske
   BOOST_TEST(said.effects.notes.size() == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(one_who_cannot_tell_keeps_no_founder_out_and_too_many_do) {
+  self.start(at(0), 77, said.post);
+  self.on_greeted(five[1], {77, 0}, said.post);
+  BOOST_TEST(!self.outside());
+  for (std::size_t i = 1; i < 4; ++i) {
+    BOOST_TEST(!self.born());
+    self.on_greeted(five[i + 1], {77, 77}, said.post);
+  }
+  BOOST_TEST(self.born());
+  BOOST_TEST(said.effects.notes.empty());
+  Acquaintance other{one, five, options};
+  other.start(at(0), 77, said.post);
+  other.on_greeted(five[1], {77, 0}, said.post);
+  other.on_greeted(five[2], {77, 0}, said.post);
+  BOOST_TEST(other.outside());  // two are left, and three are needed
+  BOOST_TEST(said.effects.notes.size() == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(who_was_born_is_so_in_every_later_life_and_greets_nobody) {
   Acquaintance later{one, five, options};
   later.recover({.node = 1, .birth = 77, .born = false});
