@@ -45,8 +45,9 @@ class Desk {
   bool has_leader(Instant now) const {
     return leader_.node != 0 && now - heard_at_ < options_.election_max;
   }
-  /// Who was heard last.
+  /// Who was heard last, and in which round it leads.
   NodeId leader() const { return {leader_.node}; }
+  std::uint64_t round() const { return leader_.round; }
   void on_read_at(Instant now, const ReadAt& read_at, Post& post);
   /// The log has parcels of this replica that neither this life nor one before it handed in: its
   /// disk is a copy of what it was before some other life. (Each life's number is durable before

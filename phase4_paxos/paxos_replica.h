@@ -90,6 +90,8 @@ class PaxosReplica : public Replica, public Roles, public Members, public Watche
   /// Whether there is an acceptor at all: else nobody of this replica may speak.
   bool speaks() const { return acquaintance_.born(); }
   bool hears_leader() const { return desk_.has_leader(now_); }
+  /// Of the greatest ballot of a leader that was heard here.
+  std::uint64_t round() const { return desk_.round(); }
   /// This replica's log differs from the others'.
   bool stopped() const { return diverged_; }
   /// It must not serve: its log differs, or it is no member.

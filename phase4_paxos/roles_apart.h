@@ -62,6 +62,7 @@ class RolesApart : public Replica, public Roles, public Members {
   void change_members(Instant now, RequestId id, const MemberChange& change, Effects& out) override;
 
   /// As of a PaxosReplica.
+  std::uint64_t round() const { return home_.round(); }
   bool serves() const { return !home_.refuses() && lives(Part::learner) && home_.hears_leader(); }
   Slot applied() const { return home_.applied(); }
   NodeId self() const { return self_; }

@@ -103,6 +103,12 @@ int main(int argc, char** argv) {
                    [](const Replica& replica) {
                      return ask(replica, [](const auto& paxos) { return paxos.plays("leader"); });
                    }},
+                  {"paxos_round", "the round of the greatest leader's ballot that was heard here",
+                   [](const Replica& replica) {
+                     return static_cast<double>(
+                         ask(replica, [](const auto& paxos) { return paxos.round(); }));
+                   },
+                   /*always_fresh=*/true},
                   {"paxos_slot_applied", "the last slot that this replica has applied",
                    [](const Replica& replica) {
                      return static_cast<double>(

@@ -2,6 +2,7 @@
 
 #include <event2/http.h>
 
+#include <algorithm>
 #include <utility>
 
 #include <boost/json.hpp>
@@ -66,8 +67,8 @@ std::optional<double> claim_of(std::string_view text, std::string_view role) {
   }
   const json::object& members = page.get_object();
   const bool plays = figure_in(members, "plays_" + std::string{role}) != 0;
-  return plays || names(members, "role", role) ? std::optional{figure_in(members, "raft_term")}
-                                               : std::nullopt;
+  const double term = std::max(figure_in(members, "raft_term"), figure_in(members, "paxos_round"));
+  return plays || names(members, "role", role) ? std::optional{term} : std::nullopt;
 }
 
 void find_role(sockets::EventLoop& loop, const Cluster& cluster, const std::string& role,

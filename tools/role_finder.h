@@ -1,8 +1,8 @@
 // Who plays a role now (who is the leader?), asked of every replica's /status page.
 //
 // A page says so by a member such as "plays_leader": 1, or by "role": "leader". When two claim a
-// role, as an old leader that is cut off and a new one may, the later term counts, if the pages say
-// one ("raft_term"); else the first to answer.
+// role, as an old leader that is cut off and a new one may, the later term or round counts, if the
+// pages say one ("raft_term", "paxos_round"); else the first to answer.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@
 
 namespace kv::cluster {
 
-/// In which term the page says that its replica plays `role`, 0 if it says none; nothing: it does
-/// not play it.
+/// In which term or round the page says that its replica plays `role`, 0 if it says none; nothing:
+/// it does not play it.
 std::optional<double> claim_of(std::string_view json, std::string_view role);
 
 /// Calls `found` once, when all have answered or `patience` has ended: with nobody (0) if no

@@ -72,6 +72,7 @@ BOOST_AUTO_TEST_CASE(the_words_of_ctl_are_those_of_scenarios) {
 
 BOOST_AUTO_TEST_CASE(a_status_page_claims_a_role_in_the_term_that_it_says) {
   BOOST_TEST(claim_of(R"({"plays_leader": 1, "raft_term": 7})", "leader").value_or(-1) == 7.0);
+  BOOST_TEST(claim_of(R"({"plays_leader": 1, "paxos_round": 9})", "leader").value_or(-1) == 9.0);
   BOOST_TEST(claim_of(R"({"items": 3, "plays_leader": 1})", "leader").value_or(-1) == 0.0);
   BOOST_TEST(claim_of(R"({"node": 2, "role": "leader"})", "leader").value_or(-1) == 0.0);
   for (const char* const page : {R"({"plays_leader": 0, "raft_term": 7})",
