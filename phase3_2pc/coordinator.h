@@ -48,6 +48,9 @@ class Coordinator {
   void start(Instant now);
   /// Everything in memory is lost; who waited for an answer is told by tell_orphans().
   void die();
+  /// As die(), of a replica that is to take no part any more: who waited is told what is certain
+  /// even if another copy of its disk comes back.
+  void leave();
   bool has_orphans() const { return !orphans_.empty(); }
   void tell_orphans(Effects& out);
   /// The participant died, and with it the keys that were taken: what is not decided aborts, at

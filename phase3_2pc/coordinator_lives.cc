@@ -87,6 +87,15 @@ void Coordinator::die() {
   boot_durable_ = false;
 }
 
+void Coordinator::leave() {
+  for (const auto& [ticket, operation] : operations_) {
+    const bool begun = operation.sequence != 0;
+    orphans_.push_back({operation.asker, begun ? Status::unknown : Status::unavailable});
+  }
+  operations_.clear();
+  die();
+}
+
 struct Coordinator::Image {
   std::uint64_t boot = 0;
   std::uint64_t clock = 0;

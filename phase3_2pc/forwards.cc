@@ -46,6 +46,9 @@ void Forwards::on_reply(NodeId from, const ForwardReply& reply, Effects& out) {
   if (waiting.to != from) {
     return;
   }
+  if (!reply.taken && waiting.promised.contains(reply.number)) {
+    return;  // a later life did not take what the network repeated: an earlier one has
+  }
   if (reply.taken && !is_certainly_not_done(reply.reply.status)) {
     return end(waiting.id, reply.reply, out);
   }

@@ -238,8 +238,9 @@ struct Pulse {
   std::uint64_t disk = 0;        // the sender's
   std::vector<KnownDisk> known;  // all that it has met
   bool joins = false;            // it takes no part yet: whom do you know under my number?
-  std::uint64_t committed = 0;   // of `applied`, what no crash takes back; 0: it cannot tell
+  std::uint64_t committed = 0;   // of `applied`, what no crash takes back; 0 unless it `tells`
   bool full = false;             // its disk is: it promises nothing
+  bool tells = false;            // both its roles live, so that it can tell what is committed
 
   static void fields(auto& self, auto& visit) {
     visit("header", self.header);
@@ -251,6 +252,7 @@ struct Pulse {
     visit("joins", self.joins);
     visit("committed", self.committed);
     visit("full", self.full);
+    visit("tells", self.tells);
   }
 };
 

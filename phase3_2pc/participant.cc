@@ -173,13 +173,18 @@ void Participant::decide(Instant now, Held& held, bool commit, Effects& out) {
 
 /// A commit was carried out before. An abort may have overtaken its Prepare.
 void Participant::decide_unheld(const Decision& decision) {
-  if (decision.commit || is_finished(decision.txn) || tombstone_of(decision.txn) != nullptr) {
+  const TxnId& txn = decision.txn;
+  if (decision.commit || tombstone_of(txn) != nullptr || is_before_mark(txn)) {
     return;
   }
-  bury(decision.txn, false);
   if (presumes_commit(options_)) {
-    outbox_.record(RecordKind::aborted, decision.txn);  // it will not be told again
+    // It will not be told again, and then passes for committed. That its coordinator has another
+    // life by now does not spare the record: a new life of ours may not know of that.
+    outbox_.record(RecordKind::aborted, txn);
+  } else if (is_finished(txn)) {
+    return;
   }
+  bury(txn, false);
 }
 
 void Participant::bury(const TxnId& txn, bool committed) {
@@ -195,12 +200,17 @@ const Ballot* Participant::tombstone_of(const TxnId& txn) const {
   return found == life->second.tombstones.end() ? nullptr : &found->second;
 }
 
+/// Everyone has acknowledged what needs it.
+bool Participant::is_before_mark(const TxnId& txn) const {
+  const auto life = lives_.find(txn.coordinator);
+  return life != lives_.end() && std::tie(txn.boot, txn.sequence) <
+                                     std::tie(life->second.mark_boot, life->second.mark_sequence);
+}
+
 /// Before the mark, or an earlier life's: no vote for it is waited for.
 bool Participant::is_finished(const TxnId& txn) const {
   const auto life = lives_.find(txn.coordinator);
-  return life != lives_.end() && (txn.boot < life->second.boot ||
-                                  std::tie(txn.boot, txn.sequence) <
-                                      std::tie(life->second.mark_boot, life->second.mark_sequence));
+  return (life != lives_.end() && txn.boot < life->second.boot) || is_before_mark(txn);
 }
 
 void Participant::on_header(NodeId from, const Header& header) {
@@ -258,11 +268,7 @@ void Participant::on_inquiry(Instant now, NodeId from, const TxnId& txn, Effects
   if (tombstone != nullptr) {
     return outbox_.decide(from, {txn, *tombstone == Ballot::yes});
   }
-  const auto life = lives_.find(txn.coordinator);
-  const bool before_mark =
-      life != lives_.end() && std::tie(txn.boot, txn.sequence) <
-                                  std::tie(life->second.mark_boot, life->second.mark_sequence);
-  if (before_mark) {
+  if (is_before_mark(txn)) {
     // All that needs acknowledgement was acknowledged, by the one who asks too: the other it is.
     return outbox_.decide(from, {txn, presumes_commit(options_)});
   }
@@ -425,15 +431,12 @@ void Participant::give_up_reads(Instant now, Effects& out) {
   for (; !read_dues_.empty() && read_dues_.front().at <= now; read_dues_.pop_front()) {
     const ReadDue& due = read_dues_.front();
     const auto found = readers_.find(due.key);
-    if (found == readers_.end()) {
-      continue;
+    if (found == readers_.end() || found->second.front().id != due.id) {
+      continue;  // it was served; those of one key wait in the order of their dues
     }
-    const std::size_t gone =
-        std::erase_if(found->second, [&](const Reader& reader) { return reader.id == due.id; });
-    if (gone > 0) {
-      --reads_waiting_;
-      out.answers.push_back({due.id, {Status::unavailable, {}, "the key is in doubt"}});
-    }
+    found->second.pop_front();
+    --reads_waiting_;
+    out.answers.push_back({due.id, {Status::unavailable, {}, "the key is in doubt"}});
     if (found->second.empty()) {
       readers_.erase(found);
     }

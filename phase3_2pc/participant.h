@@ -133,6 +133,7 @@ class Participant {
   void decide_unheld(const Decision& decision);
   void drop(Instant now, const TxnId& txn, Effects& out);
   void bury(const TxnId& txn, bool committed);
+  bool is_before_mark(const TxnId& txn) const;
   bool is_finished(const TxnId& txn) const;
   void forget_before_mark(Life& life, NodeId coordinator);
   void settle(Instant now, LockTable::Turned& turned, Effects& out);
@@ -161,7 +162,7 @@ class Participant {
   LockTable::Turned turned_;        // of releases without a time; for catch_up()
   std::vector<RequestId> orphans_;  // GETs that a dead life left; for tick()
   std::map<NodeId, Life> lives_;
-  std::unordered_map<std::string, std::vector<Reader>> readers_;  // by key
+  std::unordered_map<std::string, std::deque<Reader>> readers_;  // by key
   std::size_t reads_waiting_ = 0;
   std::deque<ReadDue> read_dues_;
   std::deque<AskDue> ask_dues_;

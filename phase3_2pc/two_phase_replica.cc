@@ -232,7 +232,7 @@ void TwoPhaseReplica::on_pulse(Instant now, NodeId from, const Pulse& pulse, Eff
     return;
   }
   on_header(now, from, pulse.header);
-  heard_ = true;
+  heard_ = heard_ || pulse.tells;
   hearing_.see_room(from, !pulse.full);
   if (!alive_.participant || !takes_part()) {
     return;
@@ -260,6 +260,9 @@ void TwoPhaseReplica::judge_disks(Instant now, NodeId from, const Pulse& pulse, 
     membership_.lose();
   }
   const bool lost = is_lost() && membership_.standing() != before;
+  if (lost) {
+    leave();
+  }
   if (lost || (stranger && alarm_due(now, from))) {
     note(out, options_.note_level, Level::error, participant_role, "disk_lost",
          [&](wire::LogFields& fields) {
@@ -271,6 +274,14 @@ void TwoPhaseReplica::judge_disks(Instant now, NodeId from, const Pulse& pulse, 
     mine.joins = false;  // an answer is not answered
     outbox_.pulse_to(from, mine);
   }
+}
+
+/// Who waits here is told what is certain, and nobody else anything any more.
+void TwoPhaseReplica::leave() {
+  alive_ = {.coordinator = false, .participant = false};
+  coordinator_.leave();
+  forwards_.die();
+  participant_.die();
 }
 
 /// Nothing is committed without this replica's promise, which is on its disk before it is told: so
@@ -300,7 +311,8 @@ Pulse TwoPhaseReplica::pulse() const {
           .known = membership_.known(),
           .joins = may_take_part_yet(),
           .committed = can_tell ? participant_.state().applied() - coordinator_.unsecured() : 0,
-          .full = hearing_.full().contains(self_)};
+          .full = hearing_.full().contains(self_),
+          .tells = can_tell};
 }
 
 bool TwoPhaseReplica::is_member(NodeId node) const {
@@ -326,9 +338,6 @@ void TwoPhaseReplica::tick(Instant now, Effects& out) {
   hearing_.tick(now);
   see_to_early(now, out);
   coordinator_.tell_orphans(out);
-  if (is_lost()) {
-    return flush(now, out);
-  }
   participant_.tick(now, out);
   forwards_.tick(now, out);
   if (alive_.coordinator) {
@@ -380,9 +389,6 @@ Instant TwoPhaseReplica::wake_at() const {
   const bool undated = outbox_.has_later() && later_at_ == never;  // flush() says when
   if (!outbox_.empty() || undated || coordinator_.has_orphans() || (!early_.empty() && !joins)) {
     return Instant{};
-  }
-  if (is_lost()) {
-    return later_at_;
   }
   const Instant early = early_.empty() ? never : early_.front().deadline;
   const Instant at =

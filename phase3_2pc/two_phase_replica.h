@@ -100,6 +100,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   void refuse_early(RequestId id, Effects& out) const;
   void see_to_early(Instant now, Effects& out);
   void judge_disks(Instant now, NodeId from, const Pulse& pulse, Effects& out);
+  void leave();
   bool lacks_something(const Pulse& pulse) const;
   Pulse pulse() const;
   bool is_lost() const { return membership_.standing() == Membership::Standing::lost; }
@@ -121,7 +122,7 @@ class TwoPhaseReplica final : public Replica, public Roles {
   Coordinator coordinator_;
   Membership membership_;
   Alive alive_;
-  bool heard_ = false;  // somebody's pulse, in this life
+  bool heard_ = false;  // the pulse of one that tells, in this life
   std::map<NodeId, Instant> alarmed_at_;
   std::deque<Early> early_;
   Instant pulse_at_ = never;

@@ -2,6 +2,7 @@
 // says otherwise. Counts what a disk and a network would have had to do.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -28,6 +29,16 @@ class Cluster {
     pass({});
     forget_counts();
   }
+
+  struct Mail {
+    NodeId from;
+    NodeId to;
+    Bytes message;
+
+    bool is(MessageKind kind, NodeId sender, NodeId receiver) const {
+      return from == sender && to == receiver && static_cast<MessageKind>(message.front()) == kind;
+    }
+  };
 
   struct Node {
     std::unique_ptr<TwoPhaseReplica> replica;  // null: down
@@ -82,13 +93,22 @@ class Cluster {
       const Mail mail = std::move(mail_.front());
       mail_.pop_front();
       Node& node = nodes_[mail.to];
-      if (node.replica == nullptr || cut.contains({mail.from, mail.to})) {
+      if (node.replica == nullptr || cut.contains({mail.from, mail.to}) || loses(mail)) {
         continue;
       }
       Effects out;
       node.replica->receive(now_, mail.from, mail.message, out);
       end_turn(mail.to, out);
     }
+  }
+
+  /// The network brings the first such message, late or once more.
+  void bring_again(MessageKind kind, NodeId from, NodeId to) {
+    const auto found =
+        std::ranges::find_if(sent, [&](const Mail& mail) { return mail.is(kind, from, to); });
+    check(found != sent.end());
+    mail_.push_back(*found);
+    settle();
   }
 
   void pass(Duration time) {
@@ -169,6 +189,7 @@ class Cluster {
       if (send.to != id && kind != MessageKind::pulse) {
         ++messages[kind];
       }
+      sent.push_back({id, send.to, send.message});
       mail_.push_back({id, send.to, std::move(send.message)});
     }
     forces[id] += !out.records.empty() && waits ? 1 : 0;
@@ -202,14 +223,10 @@ class Cluster {
   std::vector<std::pair<NodeId, RecordKind>> log;
   std::vector<std::string> errors;  // notes at that level
   std::set<std::pair<NodeId, NodeId>> cut;
+  std::function<bool(const Mail&)> loses = [](const Mail&) { return false; };
+  std::vector<Mail> sent;  // all that ever was
 
  private:
-  struct Mail {
-    NodeId from;
-    NodeId to;
-    Bytes message;
-  };
-
   TwoPhaseOptions options_;
   std::vector<NodeId> ids_;
   std::map<NodeId, Node> nodes_;
