@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <iterator>
 
 #include "common/core/check.h"
+#include "common/core/transfer_time.h"
 #include "common/kv/sessions.h"
 #include "common/kv/store.h"
 #include "phase3_2pc/notes.h"
@@ -16,10 +18,6 @@ constexpr unsigned pause_doublings_max = 4;
 /// What is sent again comes at the first, second, fourth, eighth … time and then at every 16th.
 bool is_worth_sending(unsigned time) {
   return time % 16 == 0 || (time < 16 && std::has_single_bit(time));
-}
-
-std::string full_disk_of(NodeId node) {
-  return "the disk of replica " + std::to_string(node.value) + " is full";
 }
 
 }  // namespace
@@ -80,14 +78,6 @@ void Coordinator::take_keys(Instant now, std::uint64_t ticket, Effects& out) {
   }
 }
 
-/// Why a replica would not promise what is begun now; empty if all would.
-std::string Coordinator::missing_replica() const {
-  if (!hearing_.silent().empty()) {
-    return "replica " + std::to_string(hearing_.silent().begin()->value) + " does not answer";
-  }
-  return hearing_.full().empty() ? "" : full_disk_of(*hearing_.full().begin());
-}
-
 /// It holds its keys here: what it does is decided now.
 void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
   const auto found = operations_.find(ticket);
@@ -99,7 +89,7 @@ void Coordinator::begin(Instant now, std::uint64_t ticket, Effects& out) {
     participant_.release(now, ticket, out);
     return answer(ticket, std::move(plan.reply), out);
   }
-  if (std::string why = missing_replica(); !why.empty()) {
+  if (std::string why = hearing_.why_in_vain(); !why.empty()) {
     participant_.release(now, ticket, out);
     return answer(ticket, {Status::unavailable, {}, std::move(why)}, out);
   }
@@ -140,7 +130,12 @@ Coordinator::Entry& Coordinator::open_entry(Instant now, std::uint64_t ticket,
   entry.transaction.id = {self_, boot_, operation.sequence};
   entry.transaction.age = operation.age;
   entry.transaction.asker = operation.asker;
+  entry.sent_at = now;
   entry.transaction.parts = std::move(plan.parts);
+  for (const Part& part : entry.transaction.parts) {
+    entry.bytes += part.value.size();
+  }
+  open_bytes_ += entry.bytes;
   entry.transaction.outcome = plan.outcome;
   entry.transaction.origin = operation.command.origin;
   if (!operation.command.origin.client.empty()) {
@@ -196,6 +191,7 @@ void Coordinator::decide_commit(Entry& entry, Effects& out) {
   entry.state = State::decided;
   entry.commit = true;
   --undecided_;
+  open_bytes_ -= entry.bytes;
   outbox_.record(RecordKind::decided, entry.transaction);
   participant_.apply_own(entry.ticket, entry.transaction);
   flushed_.push_back({last_flush_, entry.transaction.id.sequence});
@@ -254,6 +250,7 @@ void Coordinator::abort(Instant now, Entry& entry, Effects& out) {
   check(entry.state == State::open);
   const TxnId txn = entry.transaction.id;
   --undecided_;
+  open_bytes_ -= entry.bytes;
   leave_round(entry);
   note(out, options_.note_level, Level::debug, coordinator_role, "decide",
        [&](wire::LogFields& fields) {
@@ -446,7 +443,10 @@ void Coordinator::send_again(Instant now, Entry& entry, Effects& out) {
         now, entry, Status::aborted,
         "replica " + std::to_string(peers[quiet].value) + " did not answer in time", out);
   }
-  const bool worth = is_worth_sending(++entry.sent);
+  // A decision is short; a Prepare may only be late.
+  const bool due = !open || now - entry.sent_at >= transfer_time(open_bytes_);
+  const bool worth = is_worth_sending(++entry.sent) && due;
+  entry.sent_at = worth ? now : entry.sent_at;
   for (std::size_t i = 0; worth && i < peers.size(); ++i) {
     if ((heard >> i & 1) == 0 && open) {
       outbox_.prepare_again(peers[i], entry.transaction);
@@ -498,7 +498,7 @@ void Coordinator::give_up_late_operations(Instant now, Effects& out) {
 }
 
 Instant Coordinator::wake_at() const {
-  const bool begins = boot_durable_ && (!to_begin_.empty() || participant_.has_granted());
+  const bool begins = may_begin();
   if (!to_commit_.empty() || abandons_ || (begins && round_open_ == 0)) {
     return Instant{};
   }
@@ -513,8 +513,7 @@ void Coordinator::flush(Instant now, Effects& out) {
   if (std::exchange(abandons_, false)) {
     abort_all(now, out);
   }
-  const bool begins = boot_durable_ && (!to_begin_.empty() || participant_.has_granted());
-  if (begins && (round_open_ == 0 || now >= round_begun_ + options_.gather_for)) {
+  if (may_begin() && (round_open_ == 0 || now >= round_begun_ + options_.gather_for)) {
     begin_round(now, out);
   }
   if (!to_commit_.empty()) {
@@ -526,19 +525,25 @@ void Coordinator::flush(Instant now, Effects& out) {
   }
 }
 
+/// Large ones wait for those before them: together they would all be too late.
+bool Coordinator::may_begin() const {
+  return boot_durable_ && open_bytes_ < options_.open_bytes_max &&
+         (!to_begin_.empty() || participant_.has_granted());
+}
+
 /// The first begins at once; what comes while its votes are under way shares the next one's
 /// messages and syncs.
 void Coordinator::begin_round(Instant now, Effects& out) {
   ++round_;
   round_open_ = 0;
   round_begun_ = now;
-  while (participant_.has_granted() || !to_begin_.empty()) {
-    std::vector<std::uint64_t> tickets = std::exchange(to_begin_, {});
-    const std::vector<std::uint64_t> granted = participant_.take_granted();
-    tickets.insert(tickets.end(), granted.begin(), granted.end());
-    for (const std::uint64_t ticket : tickets) {
-      begin(now, ticket, out);
+  while (may_begin()) {
+    if (to_begin_.empty()) {
+      std::ranges::copy(participant_.take_granted(), std::back_inserter(to_begin_));
     }
+    const std::uint64_t ticket = to_begin_.front();
+    to_begin_.pop_front();
+    begin(now, ticket, out);
   }
 }
 
@@ -568,15 +573,17 @@ std::uint64_t Coordinator::bit_of(NodeId peer) const {
 
 void Coordinator::check_invariants() const {
   std::size_t undecided = 0;
+  std::size_t open_bytes = 0;
   std::size_t gathered = 0;
   for (const Entry& entry : entries_) {
     gathered += entry.round == round_ && round_ > 0 ? 1 : 0;
     const bool open =
         entry.state == State::open || (entry.state == State::decided && !entry.commit);
     undecided += open ? 1 : 0;
+    open_bytes += open ? entry.bytes : 0;
     check(open || entry.state != State::decided || !flushed_.empty());
   }
-  check(undecided == undecided_);
+  check(undecided == undecided_ && open_bytes == open_bytes_);
   check(gathered == round_open_);
   check(entries_.empty() || entries_.front().state != State::finished);
 }

@@ -110,6 +110,8 @@ class Coordinator {
     std::uint64_t acks = 0;
     unsigned sent = 0;
     Instant begun{};
+    Instant sent_at{};
+    std::size_t bytes = 0;  // of what it changes
     Transaction transaction;
   };
   struct SendDue {
@@ -132,7 +134,6 @@ class Coordinator {
 
   bool presumes_commit() const { return options_.presumed == Presumed::commit; }
   const char* refusal() const;
-  std::string missing_replica() const;
   void take_keys(Instant now, std::uint64_t ticket, Effects& out);
   void begin(Instant now, std::uint64_t ticket, Effects& out);
   Entry& open_entry(Instant now, std::uint64_t ticket, CommittedState::Plan& plan);
@@ -156,6 +157,7 @@ class Coordinator {
   void retry_whose_pause_is_over(Instant now, Effects& out);
   void give_up_late_operations(Instant now, Effects& out);
 
+  bool may_begin() const;
   void begin_round(Instant now, Effects& out);
   void leave_round(Entry& entry);
 
@@ -179,11 +181,12 @@ class Coordinator {
   std::uint64_t last_flush_ = 0;
 
   std::unordered_map<std::uint64_t, Operation> operations_;  // by ticket
-  std::vector<std::uint64_t> to_begin_;                      // tickets
+  std::deque<std::uint64_t> to_begin_;                       // tickets
   std::deque<Entry> entries_;                                // from first_sequence_ on
   std::uint64_t first_sequence_ = 1;
   std::size_t undecided_ = 0;
-  std::uint64_t round_ = 0;  // the newest
+  std::size_t open_bytes_ = 0;  // of those
+  std::uint64_t round_ = 0;     // the newest
   std::size_t round_open_ = 0;
   Instant round_begun_{};
   std::vector<std::uint64_t> to_commit_;  // sequences

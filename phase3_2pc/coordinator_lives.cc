@@ -74,6 +74,7 @@ void Coordinator::die() {
   entries_.clear();
   first_sequence_ = 1;
   undecided_ = 0;
+  open_bytes_ = 0;
   round_open_ = 0;
   to_commit_.clear();
   flushed_.clear();

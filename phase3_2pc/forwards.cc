@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "common/core/check.h"
+#include "common/core/transfer_time.h"
+#include "common/kv/command_bytes.h"
 
 namespace kv::two_phase {
 namespace {
@@ -23,11 +25,13 @@ void Forwards::forward(Instant now, RequestId id, const Command& command, NodeId
       id,
       Waiting{.id = id, .command = command, .to = to, .deadline = now + options_.forward_patience});
   check(fresh);
-  send_copy(place->second);
+  waiting_bytes_ += bytes_of(command);
+  send_copy(now, place->second);
   dues_.push_back({now + options_.forward_again_after, id});
 }
 
-void Forwards::send_copy(Waiting& waiting) {
+void Forwards::send_copy(Instant now, Waiting& waiting) {
+  waiting.sent_at = now;
   const std::uint64_t number = ++last_number_;
   copies_.emplace(number, waiting.id);
   waiting.copies.push_back(number);
@@ -37,7 +41,7 @@ void Forwards::send_copy(Waiting& waiting) {
                                .command = waiting.command});
 }
 
-void Forwards::on_reply(NodeId from, const ForwardReply& reply, Effects& out) {
+void Forwards::on_reply(Instant now, NodeId from, const ForwardReply& reply, Effects& out) {
   const auto copy = copies_.find(reply.number);
   if (copy == copies_.end()) {
     return;
@@ -61,7 +65,7 @@ void Forwards::on_reply(NodeId from, const ForwardReply& reply, Effects& out) {
   if (reply.taken) {
     return end(waiting.id, reply.reply, out);
   }
-  send_copy(waiting);  // by now its receiver's life is known
+  send_copy(now, waiting);  // by now its receiver's life is known
 }
 
 void Forwards::end(RequestId id, Reply reply, Effects& out) {
@@ -69,6 +73,7 @@ void Forwards::end(RequestId id, Reply reply, Effects& out) {
   for (const std::uint64_t number : found->second.copies) {
     copies_.erase(number);
   }
+  waiting_bytes_ -= bytes_of(found->second.command);
   waiting_.erase(found);
   out.answers.push_back({id, std::move(reply)});
 }
@@ -147,8 +152,10 @@ void Forwards::tick(Instant now, Effects& out) {
       end(id, {status_now(waiting), {}, "the key's home does not answer"}, out);
       continue;
     }
-    if (waiting.copies.empty() || !waiting.command.origin.client.empty()) {
-      send_copy(waiting);
+    const bool may_be_lost = !waiting.command.origin.client.empty() &&
+                             now - waiting.sent_at >= transfer_time(waiting_bytes_);
+    if (waiting.copies.empty() || may_be_lost) {
+      send_copy(now, waiting);
     }
     dues_.push_back({now + options_.forward_again_after, id});
   }
@@ -168,6 +175,7 @@ void Forwards::die() {
   std::ranges::sort(orphans_, {}, &Answer::request);
   boot_ = 0;
   waiting_.clear();
+  waiting_bytes_ = 0;
   copies_.clear();
   dues_.clear();
   seen_.clear();

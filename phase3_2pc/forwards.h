@@ -37,7 +37,7 @@ class Forwards {
 
   /// Exactly one answer follows, unless the process ends.
   void forward(Instant now, RequestId id, const Command& command, NodeId to, Effects& out);
-  void on_reply(NodeId from, const ForwardReply& reply, Effects& out);
+  void on_reply(Instant now, NodeId from, const ForwardReply& reply, Effects& out);
   /// Whether this copy is new and for this life: only then it is to be done.
   bool accept(NodeId from, std::uint64_t from_boot, std::uint64_t boot, const Forward& forward);
   void on_header(NodeId from, const Header& header);
@@ -61,6 +61,7 @@ class Forwards {
     Command command;
     NodeId to;
     Instant deadline{};
+    Instant sent_at{};
     std::vector<std::uint64_t> copies;  // without a reply
     std::set<std::uint64_t> promised;   // of these: as a transaction, whose outcome is not known
   };
@@ -74,7 +75,7 @@ class Forwards {
     std::set<std::uint64_t> numbers;
   };
 
-  void send_copy(Waiting& waiting);
+  void send_copy(Instant now, Waiting& waiting);
   static Status status_now(const Waiting& waiting);
   void end(RequestId id, Reply reply, Effects& out);
 
@@ -84,6 +85,7 @@ class Forwards {
   std::uint64_t boot_ = 0;  // 0: dead
   std::uint64_t last_number_ = 0;
   std::unordered_map<RequestId, Waiting> waiting_;
+  std::size_t waiting_bytes_ = 0;
   std::map<std::uint64_t, RequestId> copies_;  // by number
   std::deque<Due> dues_;
   std::map<NodeId, std::uint64_t> boots_;

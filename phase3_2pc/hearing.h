@@ -6,12 +6,17 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "common/core/ids.h"
 #include "common/core/time.h"
 
 namespace kv::two_phase {
+
+inline std::string full_disk_of(NodeId node) {
+  return "the disk of replica " + std::to_string(node.value) + " is full";
+}
 
 class Hearing {
  public:
@@ -50,6 +55,14 @@ class Hearing {
         silent_.insert(peer);
       }
     }
+  }
+
+  /// Why an update that begins now would wait for a promise in vain; empty: it would not.
+  std::string why_in_vain() const {
+    if (!silent_.empty()) {
+      return "replica " + std::to_string(silent_.begin()->value) + " does not answer";
+    }
+    return full_.empty() ? "" : full_disk_of(*full_.begin());
   }
 
   const std::set<NodeId>& silent() const { return silent_; }

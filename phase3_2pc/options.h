@@ -64,10 +64,11 @@ struct TwoPhaseOptions {
   Duration read_patience = std::chrono::milliseconds{1500};     // of a GET whose key is in doubt
 
   // Limits. What finds no room is refused as unavailable.
-  std::size_t operations_max = 32 * 1024;     // updates at their coordinator, not yet decided
-  std::size_t transactions_max = 64 * 1024;   // begun and not finished for everyone
-  std::size_t forwards_max = 32 * 1024;       // updates that wait for their home
-  std::size_t reads_waiting_max = 32 * 1024;  // GETs whose key is in doubt
+  std::size_t open_bytes_max = 4 * 1024 * 1024;  // of undecided transactions: then others wait
+  std::size_t operations_max = 32 * 1024;        // updates at their coordinator, not yet decided
+  std::size_t transactions_max = 64 * 1024;      // begun and not finished for everyone
+  std::size_t forwards_max = 32 * 1024;          // updates that wait for their home
+  std::size_t reads_waiting_max = 32 * 1024;     // GETs whose key is in doubt
 };
 
 }  // namespace kv::two_phase

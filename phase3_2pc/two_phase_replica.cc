@@ -189,7 +189,7 @@ void TwoPhaseReplica::route(Instant now, NodeId from, MessageKind kind, ByteView
       return each<ForwardReply>(now, from, body, out,
                                 [&](const Header&, const ForwardReply& reply) {
                                   if (alive_.coordinator && reply.to_boot == coordinator_.boot()) {
-                                    forwards_.on_reply(from, reply, out);
+                                    forwards_.on_reply(now, from, reply, out);
                                   }
                                 });
     case MessageKind::pulse:

@@ -87,7 +87,7 @@ class Acquaintance {
   std::vector<NodeId> peers_;
   std::map<std::uint32_t, std::uint64_t> marks_;  // of disks, by node; this one's too
   std::map<NodeId, Knock> knocks_;
-  std::uint64_t welcomes_ = 0;  // a bit each, by the founders' order
+  std::uint64_t welcomes_ = 0;   // a bit each, by the founders' order
   std::uint64_t strangers_ = 0;  // likewise: those who cannot tell
   bool born_ = false;
   std::uint64_t incarnation_ = 0;

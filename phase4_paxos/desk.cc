@@ -5,6 +5,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/transfer_time.h"
 #include "common/core/varint.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
@@ -120,6 +121,7 @@ void Desk::hand_in(Instant now, Post& post) {
   Bytes message = pack(Forward{}, head);
   message.append(next.commands);
   bytes_ += message.size() - next.commands.size();
+  open_bytes_ += message.size();
   if (post.notes(Level::debug)) {
     post.note(Level::debug, wire::LogFields{}
                                 .add("role", "desk")
@@ -148,9 +150,11 @@ void Desk::send_again(Instant now, bool all, Post& post) {
   if (!ready()) {
     return;
   }
+  // The others' desks hand in as much, and the leader sends all of it on.
+  const Duration patience =
+      sends_before_again * options_.resend_after + transfer_time(8 * open_bytes_);
   for (Open& open : open_) {
-    if (!open.requests.empty() &&
-        (all || now - open.sent_at >= sends_before_again * options_.resend_after)) {
+    if (!open.requests.empty() && (all || now - open.sent_at >= patience)) {
       open.sent_at = now;
       post.send({leader_.node}, open.message, Leaves::at_once);
     }
@@ -242,6 +246,7 @@ void Desk::settle(Open& open, Post& post) {
   const Bytes message = std::move(open.message);
   const std::vector<RequestId> requests = std::move(open.requests);
   bytes_ -= message.size();
+  open_bytes_ -= message.size();
   open.message.clear();
   open.requests.clear();
   ByteView rest = parcel_of(message);
@@ -279,6 +284,7 @@ void Desk::on_leapt(ByteView windows, Post& post) {
 
 void Desk::close(Open& open) {
   bytes_ -= open.message.size();
+  open_bytes_ -= open.message.size();
   open.message.clear();
   open.requests.clear();
 }

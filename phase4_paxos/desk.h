@@ -95,7 +95,8 @@ class Desk {
 
   void gather(Instant now, RequestId id, const Command& command, bool took_effect = false);
   bool can_hand_in() const {
-    return ready() && !gathered_.empty() && open_.size() < open_parcels_max;
+    return ready() && !gathered_.empty() && open_.size() < open_parcels_max &&
+           open_bytes_ < options_.handed_in_bytes_max;
   }
   bool can_ask() const { return ready() && !reads_.reads.empty() && !asked_; }
   bool ready() const { return booted_ && born_ && leader_.node != 0; }
@@ -127,8 +128,9 @@ class Desk {
   std::deque<Gathered> gathered_;
   std::deque<Open> open_;  // of first_ and the numbers behind it
   std::uint64_t first_ = 1;
-  std::size_t bytes_ = 0;  // of both
-  Reads reads_;            // not asked for yet
+  std::size_t bytes_ = 0;       // of both
+  std::size_t open_bytes_ = 0;  // of open_
+  Reads reads_;                 // not asked for yet
   std::optional<Reads> asked_;
   std::deque<Reads> answered_;  // that wait for the learner
   Slot applied_;                // by it, as far as it said

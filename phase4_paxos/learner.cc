@@ -5,6 +5,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/transfer_time.h"
 #include "common/wire/line.h"
 #include "common/wire/logfmt.h"
 
@@ -42,6 +43,7 @@ void Learner::start(Instant now) {
 
 void Learner::on_accept(Instant now, const Accept& accept, const Value& value, Post& post) {
   place(accept.slot, accept.ballot, value);
+  value_bytes_ = value->size();
   leader_ = {accept.ballot.node};
   on_chosen(accept.ballot, accept.chosen);
   apply_chosen(&post);
@@ -250,7 +252,7 @@ void Learner::seek(Instant now) {
     seek_at_ = taken_ ? seek_at_ : never;
     asked_ = 0;
   } else if (seek_at_ == never) {
-    seek_at_ = now + options_.learn_after;
+    seek_at_ = now + options_.learn_after + transfer_time(4 * value_bytes_);
   }
 }
 
@@ -276,7 +278,7 @@ void Learner::tick(Instant now, Post& post) {
   if (now < seek_at_) {
     return;
   }
-  seek_at_ = now + options_.resend_after;
+  seek_at_ = now + options_.resend_after + transfer_time(4 * value_bytes_);
   if (taken_) {
     if (asked_++ < image_asks_max) {
       return ask_for_pieces(now, post, Leaves::at_once);

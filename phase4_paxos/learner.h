@@ -133,6 +133,7 @@ class Learner {
   std::unique_ptr<StateMachine> machine_;
   ParcelWindows parcels_;
   Configurations configurations_;
+  std::size_t value_bytes_ = 0;  // of what was last accepted here
   Slot applied_;
   Slot base_{1};
   std::deque<Place> log_;  // of base_ and the slots behind it

@@ -72,10 +72,14 @@ struct PaxosOptions {
   /// While a slot is open the next one waits so long at most for it, so that what comes meanwhile
   /// is one slot; see Gathering. 0: not at all.
   Duration gather{};
+  /// As bytes, beyond which no further one is opened: followers must hear their leader in between.
+  std::size_t pipeline_bytes = 1024 * 1024;
   /// A slot takes parcels until it holds this many bytes.
   std::size_t slot_bytes = 256 * 1024;
   /// A desk closes a parcel at this many bytes.
   std::size_t parcel_bytes = 128 * 1024;
+  /// A desk hands in no further parcel while so many bytes have not come back.
+  std::size_t handed_in_bytes_max = 1024 * 1024;
   /// Parcels that wait at the leader; what comes beyond is dropped, and sent again by its desk.
   std::size_t queue_bytes_max = 64 * 1024 * 1024;
   /// Commands at a desk, as bytes; what comes beyond is unavailable.

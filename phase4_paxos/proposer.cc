@@ -7,6 +7,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/transfer_time.h"
 #include "common/core/varint.h"
 #include "common/wire/logfmt.h"
 #include "phase4_paxos/acceptor.h"
@@ -69,6 +70,7 @@ void Proposer::propose(Instant now, ByteView value, Open open, Post& post) {
   check(slot <= window_end_ && quorums_.decide(slot, promised_));
   Bytes message = pack(Accept{.ballot = ballot_, .slot = slot, .chosen = chosen_}, value);
   want_news_ = 0;  // it tells them
+  open_bytes_ += message.size();
   open.message = message;
   open.sent_at = now;
   open_.push_back(std::move(open));
@@ -110,6 +112,7 @@ void Proposer::advance(Instant now, Post& post) {
   while (!open_.empty() && quorums_.decide(chosen_ + 1, open_.front().accepted)) {
     want_news_ |= open_.front().wanted;
     commands += open_.front().commands;
+    open_bytes_ -= open_.front().message.size();
     open_.pop_front();
     chosen_ = chosen_ + 1;
   }
@@ -148,8 +151,9 @@ void Proposer::tell_news(Post& post) {
 }
 
 void Proposer::resend(Instant now, Post& post) {
+  const Duration patience = options_.resend_after + transfer_time(4 * open_bytes_);
   for (Open& open : open_) {
-    if (now - open.sent_at < options_.resend_after) {
+    if (now - open.sent_at < patience) {
       continue;
     }
     open.sent_at = now;
@@ -490,7 +494,7 @@ void Proposer::digest_to(Bytes& out) const {
 void Proposer::check_invariants() const {
   check(stage_ != Stage::leading || quorums_.decide_from(chosen_ + 1, promised_));
   check(stage_ != Stage::leading || chosen_ + open_.size() <= std::max(window_end_, chosen_));
-  check(stage_ == Stage::leading || open_.empty());
+  check(stage_ == Stage::leading || (open_.empty() && open_bytes_ == 0));
   check(stage_ != Stage::following || queue_.empty() || duels());
 }
 

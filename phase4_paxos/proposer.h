@@ -165,7 +165,8 @@ class Proposer {
     return next_slot() > adopted_end_ && next_slot() <= window_end_ && !reconfigured();
   }
   bool may_open() const {
-    return (!queue_.empty() || change_) && open_.size() < options_.pipeline_slots && may_propose();
+    return (!queue_.empty() || change_) && open_.size() < options_.pipeline_slots &&
+           open_bytes_ < options_.pipeline_bytes && may_propose();
   }
   /// A change takes effect in a later slot: those before it are used up at once.
   bool fills() const { return configurations_.latest().from > next_slot() && may_propose(); }
@@ -210,8 +211,9 @@ class Proposer {
 
   // leading
   std::deque<Open> open_;  // of chosen_ + 1 and the slots behind it
-  Slot chosen_;            // every slot up to here is chosen
-  Slot adopted_end_;       // what earlier leaders may have had chosen ends here
+  std::size_t open_bytes_ = 0;
+  Slot chosen_;       // every slot up to here is chosen
+  Slot adopted_end_;  // what earlier leaders may have had chosen ends here
   std::deque<Queued> queue_;
   std::size_t queue_bytes_ = 0;
   std::uint64_t queue_commands_ = 0;

@@ -35,6 +35,7 @@ void Proposer::prepare(Instant now, Post& post) {
   floor_ = {};
   adopted_.clear();
   open_.clear();
+  open_bytes_ = 0;
   take_stock();
   adopted_end_ = {};
   changes_from_.reset();
@@ -171,6 +172,7 @@ void Proposer::lead(Instant now, Post& post) {
   chosen_ = std::max(from_, floor_ + 1);
   chosen_.value -= 1;
   open_.clear();
+  open_bytes_ = 0;
   adopted_.erase(adopted_.begin(), adopted_.upper_bound(chosen_));
   adopted_end_ = adopted_.empty() ? chosen_ : adopted_.rbegin()->first;
   note_role(Level::info, "leader", "", post);
@@ -194,6 +196,7 @@ void Proposer::follow(Instant now, const char* why, Post& post) {
   }
   change_.reset();
   open_.clear();
+  open_bytes_ = 0;
   take_stock();
   reads_.reset();
   adopted_.clear();

@@ -17,6 +17,7 @@
 #include "common/core/time.h"
 #include "common/host/peer_transport.h"
 #include "common/kv/command.h"
+#include "common/kv/command_bytes.h"
 #include "common/kv/members.h"
 #include "common/kv/service.h"
 
@@ -28,19 +29,6 @@ struct WaitingRequest {
   Instant submitted;
   std::unique_ptr<const MemberChange> change;  // of the members; null: `command` counts
 };
-
-/// About what a command holds in memory.
-inline std::size_t bytes_of(const Command& command) {
-  std::size_t bytes = sizeof command + command.origin.client.size() + command.key.size() +
-                      command.value.size() + command.expected.size();
-  for (const Guard& guard : command.guards) {
-    bytes += sizeof guard + guard.key.size() + guard.value.size();
-  }
-  for (const Write& write : command.writes) {
-    bytes += sizeof write + write.key.size() + write.value.size();
-  }
-  return bytes;
-}
 
 /// took() and rest() belong to whoever works, take() to the protocol's thread, the rest to any.
 class ReplicaInbox {
