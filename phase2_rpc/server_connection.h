@@ -191,15 +191,11 @@ class StreamConnection final : public ServerConnection,
                                 if (error) {
                                   close(tls_failure(stream_.native_handle(), error.message()));
                                 } else if (open_) {
-                                  socket().non_blocking(true, error);
-                                  write();
-                                  read();
+                                  begin();
                                 }
                               });
     } else {
-      socket().non_blocking(true, ignored);
-      write();
-      read();
+      begin();
     }
   }
 
@@ -221,7 +217,11 @@ class StreamConnection final : public ServerConnection,
 
   void go_away() override {
     core_.go_away();
-    write();
+    if (speaks_) {
+      write();
+    } else {
+      close({});  // nothing of it was read: its client loses nothing
+    }
   }
 
   void close(const std::string& why) override {
@@ -254,6 +254,15 @@ class StreamConnection final : public ServerConnection,
     } else {
       return stream_;
     }
+  }
+
+  /// The stream is there, and with TLS it is private.
+  void begin() {
+    boost::system::error_code ignored;  // a socket that blocks is slower for others, no more
+    socket().non_blocking(true, ignored);
+    speaks_ = true;
+    write();
+    read();
   }
 
   void on_call(const IncomingCall& call) override {
@@ -347,8 +356,8 @@ class StreamConnection final : public ServerConnection,
   }
 
   void write() {
-    if (!open_ || writing_) {
-      return;
+    if (!open_ || !speaks_ || writing_) {
+      return;  // a write amid TLS's handshake would end it: the hello waits from the first on
     }
     if (core_.has_output()) {
       writing_bytes_.clear();
@@ -431,6 +440,7 @@ class StreamConnection final : public ServerConnection,
   std::size_t last_read_bytes_ = 0;  // the most in one read, since shrunk_at_
   std::size_t answers_unsent_ = 0;   // of the calls that one read has brought
   bool open_ = true;
+  bool speaks_ = false;  // the handshake is over
   bool greeted_ = false;
   bool feeding_ = false;
   bool reading_ = false;

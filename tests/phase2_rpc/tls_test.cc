@@ -8,6 +8,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
@@ -55,8 +56,8 @@ class Notices {
 };
 
 struct World {
-  explicit World(const TlsFiles& files)
-      : server{{.listen = {.host = "127.0.0.1", .port = 0}, .tls = files},
+  explicit World(const TlsFiles& files, const ServerCore::Options& core = {})
+      : server{{.listen = {.host = "127.0.0.1", .port = 0}, .core = core, .tls = files},
                dispatcher,
                [this](Level, std::string_view fields) { server_said.take(fields); }} {
     serve_server_methods(dispatcher, [] { return true; });
@@ -148,6 +149,61 @@ BOOST_AUTO_TEST_CASE(a_client_without_a_certificate_is_refused) {
   }
   BOOST_TEST(world.server_said.wait_for("why=\"TLS: ").find("did not return a certificate") !=
              std::string::npos);
+}
+
+namespace {
+
+using SecureSocket = boost::asio::ssl::stream<tcp::socket>;
+
+/// The next frame of `type` that comes; answers pings on the way to it.
+FrameHeader next_frame(SecureSocket& socket, FrameType type) {
+  while (true) {
+    std::array<char, header_bytes> head{};
+    boost::asio::read(socket, boost::asio::buffer(head));
+    std::string why;
+    const auto header = read_header({head.data(), head.size()}, why);
+    BOOST_REQUIRE_MESSAGE(header, why);
+    Bytes payload(header->payload_bytes, ' ');
+    boost::asio::read(socket, boost::asio::buffer(payload));
+    if (header->type == FrameType::ping) {
+      Bytes pong;
+      append_frame(pong, {.type = FrameType::pong}, {}, {});
+      boost::asio::write(socket, boost::asio::buffer(pong));
+    }
+    if (header->type == type) {
+      return *header;
+    }
+  }
+}
+
+Bytes hello_and_health() {
+  Bytes out;
+  append_frame(out, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
+  append_frame(out, {.type = FrameType::request, .method = server_health.id, .id = 1}, {}, {});
+  return out;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_client_whose_handshake_takes_longer_than_a_tick_is_served) {
+  namespace ssl = boost::asio::ssl;
+  Certificates certificates;
+  certificates.authority("ours");
+  World world{certificates.signed_by("ours", "server"), {.keep_alive = {.silence_max = 1ms}}};
+  std::string why;
+  const auto context = open_tls(certificates.signed_by("ours", "client"), TlsSide::client, why);
+  BOOST_REQUIRE_MESSAGE(context, why);
+  boost::asio::io_context loop;
+  SecureSocket slow{world.connect(loop), *context};
+  SecureSocket clock{world.connect(loop), *context};  // is pinged by ticks, and so tells of them
+  clock.handshake(ssl::stream_base::client);
+  boost::asio::write(clock, boost::asio::buffer(hello_and_health()));
+  for (int ticks = 0; ticks < 2; ++ticks) {
+    next_frame(clock, FrameType::ping);
+  }
+  slow.handshake(ssl::stream_base::client);
+  boost::asio::write(slow, boost::asio::buffer(hello_and_health()));
+  BOOST_TEST((next_frame(slow, FrameType::answer).code == Code::ok));
 }
 
 BOOST_AUTO_TEST_CASE(plain_text_on_a_port_of_tls_is_refused) {
