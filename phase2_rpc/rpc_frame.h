@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/core/bytes.h"
@@ -78,19 +79,34 @@ class FrameStream {
   /// use.
   template <typename OnFrame>
   bool feed(ByteView bytes, OnFrame&& on_frame) {
-    if (!partial_.empty()) {
+    return feed(bytes, on_frame, [] { return true; });
+  }
+
+  /// The same, until goes_on() says no before a whole frame: it and what follows are kept here, and
+  /// the next feed() begins with them.
+  template <typename OnFrame, typename GoesOn>
+  bool feed(ByteView bytes, OnFrame&& on_frame, GoesOn&& goes_on) {
+    Bytes kept;
+    if (std::exchange(stopped_, false)) {
+      kept.swap(partial_);
+      kept.append(bytes);
+      bytes = kept;
+    } else if (!partial_.empty()) {
       top_up(bytes, header_bytes);
       const std::size_t needed = whole_frame_bytes(partial_);
       top_up(bytes, needed);
       if (needed == 0 || partial_.size() < needed) {
         return why_.empty();
       }
-      Bytes whole;
-      whole.swap(partial_);
-      on_frame(split(whole));
+      kept.swap(partial_);
+      on_frame(split(kept));
     }
     while (const std::size_t needed = whole_frame_bytes(bytes)) {
       if (needed > bytes.size()) {
+        break;
+      }
+      if (!goes_on()) {
+        stopped_ = true;
         break;
       }
       on_frame(split(bytes.substr(0, needed)));
@@ -100,6 +116,8 @@ class FrameStream {
     return why_.empty();
   }
 
+  /// Whether whole frames wait for the next feed(), which may bring nothing new.
+  bool stopped() const { return stopped_; }
   const std::string& why() const { return why_; }
   bool in_the_middle() const { return !partial_.empty(); }
 
@@ -114,6 +132,7 @@ class FrameStream {
 
   Bytes partial_;
   FrameHeader header_;  // of the frame last measured
+  bool stopped_ = false;
   std::string why_;
 };
 

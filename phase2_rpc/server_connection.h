@@ -8,9 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -24,6 +22,7 @@
 #include <boost/asio/write.hpp>
 
 #include "common/host/clock.h"
+#include "phase2_rpc/answer_gate.h"
 #include "phase2_rpc/dispatcher.h"
 #include "phase2_rpc/loop_turns.h"
 #include "phase2_rpc/server_core.h"
@@ -35,101 +34,6 @@ namespace asio = boost::asio;
 using boost::asio::ip::tcp;
 using PlainStream = tcp::socket;
 using TlsStream = asio::ssl::stream<tcp::socket>;
-
-/// A connection as its loop's letters find it.
-class LateAnswers {
- public:
-  /// On the loop's thread.
-  virtual void answer_late(CallId id, const CallResult& result) = 0;
-
- protected:
-  ~LateAnswers() = default;
-};
-
-/// Where other threads leave answers for a loop's connections: handed over in batches, one wake-up
-/// a batch. As bounded as the calls in flight are.
-class AnswerGate : public std::enable_shared_from_this<AnswerGate> {
- public:
-  explicit AnswerGate(asio::io_context& loop) : loop_(&loop) {}
-  AnswerGate(const AnswerGate&) = delete;
-  AnswerGate& operator=(const AnswerGate&) = delete;
-
-  /// The way back to one connection; outlives it, and from then on leads nowhere.
-  class Path final : public ReturnPath, public std::enable_shared_from_this<Path> {
-   public:
-    Path(std::shared_ptr<AnswerGate> gate, LateAnswers& connection, Caller its_caller)
-        : caller(std::move(its_caller)), gate_(std::move(gate)), connection_(&connection) {}
-
-    void answer(CallId id, const CallResult& result) override {
-      if (gate_->is_here()) {
-        deliver(id, result);
-      } else {
-        gate_->put({shared_from_this(), id, result});
-      }
-    }
-    /// On the loop's thread, both.
-    void deliver(CallId id, const CallResult& result) {
-      if (connection_ != nullptr) {
-        connection_->answer_late(id, result);
-      }
-    }
-    void cut() { connection_ = nullptr; }
-
-    const Caller caller;
-
-   private:
-    const std::shared_ptr<AnswerGate> gate_;
-    LateAnswers* connection_;  // the loop's thread alone looks at it
-  };
-
-  /// The loop's thread says so, before anything else of it runs.
-  void i_am_the_loop() { thread_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
-  bool is_here() const {
-    return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
-  }
-
-  /// What is left after this goes nowhere. The loop must not run any more.
-  void shut() {
-    const std::lock_guard lock{mutex_};
-    loop_ = nullptr;
-    letters_.clear();
-  }
-
- private:
-  struct Letter {
-    std::shared_ptr<Path> to;
-    CallId id;
-    CallResult result;
-  };
-
-  void put(Letter letter) {
-    const std::lock_guard lock{mutex_};
-    if (loop_ == nullptr) {
-      return;
-    }
-    letters_.push_back(std::move(letter));
-    if (letters_.size() == 1) {
-      asio::post(*loop_, [self = shared_from_this()] { self->deliver(); });
-    }
-  }
-
-  void deliver() {
-    {
-      const std::lock_guard lock{mutex_};
-      letters_.swap(reading_);
-    }
-    for (const Letter& letter : reading_) {
-      letter.to->deliver(letter.id, letter.result);
-    }
-    reading_.clear();
-  }
-
-  std::mutex mutex_;  // guards loop_ and letters_
-  asio::io_context* loop_;
-  std::vector<Letter> letters_;
-  std::vector<Letter> reading_;
-  std::atomic<std::thread::id> thread_{};
-};
 
 inline constexpr std::size_t input_bytes_least = 2 * 1024;
 inline constexpr std::size_t input_bytes_max = 64 * 1024;
@@ -272,6 +176,9 @@ class StreamConnection final : public ServerConnection,
 
   void on_cancel(CallId) override {}  // its handler runs on; nobody takes the answer
 
+  std::size_t unsent_bytes() const { return core_.output_bytes() + writing_bytes_.size(); }
+  bool may_go_on() const override { return unsent_bytes() <= world_.output_bytes_max; }
+
   void answer(CallId id, const CallResult& result) {
     ++answers_unsent_;
     core_.answer(id, result.code, result.executed,
@@ -297,8 +204,7 @@ class StreamConnection final : public ServerConnection,
   }
 
   void read() {
-    if (!open_ || reading_ ||
-        core_.output_bytes() + writing_bytes_.size() > world_.output_bytes_max) {
+    if (!open_ || reading_ || !may_go_on()) {
       return;  // the end of a write comes back here
     }
     reading_ = true;
@@ -322,25 +228,43 @@ class StreamConnection final : public ServerConnection,
     world_.turns.expect_more();
     world_.bytes_in.fetch_add(count, std::memory_order_relaxed);
     last_read_bytes_ = std::max(last_read_bytes_, count);
+    look_at({input_.data(), count});
+    if (count == input_.size() && count < input_bytes_max) {
+      input_.resize(2 * count);
+    }
+    proceed();
+  }
+
+  /// At what was read, or, if that is nothing, at what the core has held back.
+  void look_at(ByteView bytes) {
     const std::uint64_t refused_before = core_.calls_refused();
     feeding_ = true;
     answers_unsent_ = 0;
-    const bool good = core_.feed(host::run_now(), {input_.data(), count});
+    const bool good = core_.feed(host::run_now(), bytes);
     feeding_ = false;
     if (const std::uint64_t refused = core_.calls_refused() - refused_before; refused > 0) {
       world_.calls_refused.fetch_add(refused, std::memory_order_relaxed);
     }
-    if (!good) {
-      write();  // the answers that it has earned before
-      close(core_.why());
-      return;
-    }
     greeted_ = true;
-    if (count == input_.size() && count < input_bytes_max) {
-      input_.resize(2 * count);
+    write();  // if it is not good, the answers that it has earned before
+    if (!good) {
+      close(core_.why());
     }
-    write();
-    read();
+  }
+
+  /// With what was read before, or else with what comes. In a turn of its own, for others wait too.
+  void proceed() {
+    if (!core_.holds_back()) {
+      read();
+    } else if (open_ && may_go_on() && !std::exchange(look_posted_, true)) {
+      asio::post(world_.loop, [this, self = shared_from_this()] {
+        look_posted_ = false;
+        if (open_) {
+          look_at({});
+          proceed();
+        }
+      });
+    }
   }
 
   /// Buffers that a burst has left behind go, once nothing has needed them for a while.
@@ -424,7 +348,7 @@ class StreamConnection final : public ServerConnection,
     world_.bytes_out.fetch_add(count, std::memory_order_relaxed);
     writing_bytes_.clear();
     write();
-    read();
+    proceed();
   }
 
   Stream stream_;
@@ -446,6 +370,7 @@ class StreamConnection final : public ServerConnection,
   bool reading_ = false;
   bool writing_ = false;
   bool write_posted_ = false;
+  bool look_posted_ = false;
 };
 
 }  // namespace kv::rpc

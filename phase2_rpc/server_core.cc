@@ -18,12 +18,12 @@ ServerCore::ServerCore(const Options& options, Calls& calls, Instant now)
 }
 
 bool ServerCore::feed(Instant now, ByteView bytes) {
-  keep_alive_.heard(now);
-  const bool framed = stream_.feed(bytes, [&](const Frame& frame) {
-    if (why_.empty()) {
-      on_frame(now, frame);
-    }
-  });
+  if (!bytes.empty()) {
+    keep_alive_.heard(now);
+  }
+  const bool framed = stream_.feed(
+      bytes, [&](const Frame& frame) { on_frame(now, frame); },
+      [&] { return why_.empty() && calls_.may_go_on(); });
   if (!framed && why_.empty()) {
     why_ = stream_.why();
   }

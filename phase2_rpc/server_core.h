@@ -44,6 +44,9 @@ class ServerCore {
     virtual void on_call(const IncomingCall& call) = 0;
     /// The caller has given up on a call that was not answered yet. An answer may still come.
     virtual void on_cancel(CallId id) = 0;
+    /// Asked before one more frame is looked at. False: it and what follows wait in the core, until
+    /// feed() is called again.
+    virtual bool may_go_on() const { return true; }
   };
 
   struct Options {
@@ -60,8 +63,11 @@ class ServerCore {
   ServerCore(const ServerCore&) = delete;
   ServerCore& operator=(const ServerCore&) = delete;
 
-  /// Takes what came from the client. False, with why(): drop the connection.
+  /// Takes what came from the client, if anything: first it goes on with what was held back.
+  /// False, with why(): drop the connection.
   bool feed(Instant now, ByteView bytes);
+  /// Whether frames that came wait for may_go_on(); until then the client need not be read from.
+  bool holds_back() const { return stream_.stopped(); }
   /// False, with why(): the client is dead.
   bool tick(Instant now);
   Instant wake_at() const { return keep_alive_.wake_at(); }

@@ -1,0 +1,130 @@
+// What one client can make a server hold, over real sockets: no more than its limits say.
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "common/host/clock.h"
+#include "phase2_rpc/dispatcher.h"
+#include "phase2_rpc/rpc_server.h"
+#include "phase2_rpc/work_pool.h"
+
+namespace kv::rpc {
+BOOST_AUTO_TEST_SUITE(phase2_server_limits)
+
+namespace {
+
+using boost::asio::ip::tcp;
+
+constexpr std::uint16_t big = 20;  // the methods: an answer of a megabyte …
+constexpr std::uint16_t small = 21;
+constexpr std::uint16_t pooled_big = 22;
+constexpr std::uint16_t pooled_small = 23;
+constexpr std::size_t megabyte = 1'000'000;
+constexpr std::size_t calls = 300;
+/// As many megabytes a kernel holds between two sockets of this machine, at most, and some more.
+constexpr std::size_t calls_served_max = 40;
+
+/// Big answers and small ones, on the reading thread and in a pool that waits for open().
+struct World {
+  World()
+      : dispatcher([] { return host::run_now(); },
+                   [this](WorkPool::Work work) { return pool.offer(std::move(work)); }),
+        server({.listen = {.host = "127.0.0.1", .port = 0}, .output_bytes_max = 256 * 1024},
+               dispatcher, [](Level, std::string_view) {}) {
+    add(big, "test.big", Where::reading_thread, megabyte);
+    add(small, "test.small", Where::reading_thread, 1);
+    add(pooled_big, "test.pooled_big", Where::pool, megabyte);
+    add(pooled_small, "test.pooled_small", Where::pool, 1);
+    BOOST_REQUIRE_EQUAL(server.start(), "");
+  }
+
+  void add(std::uint16_t id, std::string_view name, Where where, std::size_t bytes) {
+    dispatcher.add(id, name, Safety::idempotent, {.where = where},
+                   Dispatcher::Handler{[this, where, bytes](const CallContext&, ByteView) {
+                     if (where == Where::pool) {
+                       std::unique_lock lock{mutex};
+                       opened.wait(lock, [this] { return is_open; });
+                     }
+                     served += bytes == megabyte ? 1 : 0;
+                     return CallResult{.body = Bytes(bytes, 'x')};
+                   }});
+  }
+  void open() {
+    const std::lock_guard lock{mutex};
+    is_open = true;
+    opened.notify_all();
+  }
+
+  std::mutex mutex;  // guards is_open
+  std::condition_variable opened;
+  bool is_open = false;
+  std::atomic<std::size_t> served{0};  // the big ones
+  Dispatcher dispatcher;
+  WorkPool pool{2, 1'000};
+  RpcServer server;
+};
+
+/// A client that does what it is told, and reads only then.
+struct Client {
+  explicit Client(const World& world) {
+    const auto address = world.server.address();
+    socket.connect({boost::asio::ip::make_address(address.host), address.port});
+    append_frame(unsent, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
+  }
+
+  void ask(std::uint16_t method, std::size_t times = 1) {
+    for (std::size_t i = 0; i < times; ++i) {
+      append_frame(unsent, {.type = FrameType::request, .method = method, .id = ++last_id}, {}, {});
+    }
+    boost::asio::write(socket, boost::asio::buffer(unsent));
+    unsent.clear();
+  }
+
+  void hear_answers(std::size_t count) {
+    std::vector<char> some(64 * 1024);
+    while (count > 0) {
+      const std::size_t bytes = socket.read_some(boost::asio::buffer(some));
+      BOOST_REQUIRE(stream.feed({some.data(), bytes}, [&](const Frame& frame) {
+        if (frame.header.type == FrameType::answer) {
+          BOOST_REQUIRE((frame.header.code == Code::ok));
+          --count;
+        }
+      }));
+    }
+  }
+
+  boost::asio::io_context loop;
+  tcp::socket socket{loop};
+  FrameStream stream;
+  Bytes unsent;
+  CallId last_id = 0;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(calls_that_came_together_are_served_as_fast_as_their_answers_are_taken) {
+  World world;
+  Client glutton{world};
+  glutton.ask(small, 2'000);  // so that the server reads much at once
+  glutton.hear_answers(2'000);
+  glutton.ask(big, calls);
+  while (world.served == 0) {
+    std::this_thread::yield();
+  }
+  Client other{world};
+  other.ask(small);
+  other.hear_answers(1);
+  BOOST_TEST(world.served < calls_served_max);
+  glutton.hear_answers(calls);
+  BOOST_TEST(world.served == calls);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+}  // namespace kv::rpc
