@@ -288,8 +288,25 @@ void Dispatcher::start(const Respond& respond, bool once) {
   }
   if (call.entry.placement.where == Where::reading_thread) {
     execute(respond);
-  } else if (!to_pool_([this, respond] { execute(respond); })) {
+  } else {
+    hand_over(respond);
+  }
+}
+
+void Dispatcher::hand_over(const Respond& respond) {
+  if (!to_pool_([this, respond] { take_turn(respond); })) {
     respond(failure(Code::resource_exhausted, Executed::no, "the server's queue is full"));
+  }
+}
+
+/// In the pool.
+void Dispatcher::take_turn(const Respond& respond) {
+  const Running& call = *respond.call_;
+  // Repetitions may wait for the answer of an operation that is to be run once: so it runs.
+  if (!call.keeps_answer && call.path->given_up(call.context.id)) {
+    respond(failure(Code::cancelled, Executed::no, "the caller gave up before its turn came"));
+  } else if (!call.path->is_full() || !call.path->park([this, respond] { hand_over(respond); })) {
+    execute(respond);
   }
 }
 

@@ -56,6 +56,16 @@ class ReturnPath {
   virtual ~ReturnPath() = default;
 
   virtual void answer(CallId id, const CallResult& result) = 0;
+
+  // Asked when a call's turn comes that has waited for it.
+
+  /// Whether its caller has given it up.
+  virtual bool given_up(CallId) const { return false; }
+  /// Whether so many answers wait for the client that no more should be made for it now …
+  virtual bool is_full() const { return false; }
+  /// … and then a call may wait for room: true, and `again` runs later, on some thread, whatever
+  /// becomes of the connection. False: there is room after all.
+  virtual bool park(const std::function<void()>&) { return false; }
 };
 
 /// Where a handler runs.
@@ -259,6 +269,8 @@ class Dispatcher {
   void count_refusal(const CallResult& result) const;
   void run_here(const Asked::InHand& call);
   void start(const Respond& respond, bool once);
+  void hand_over(const Respond& respond);
+  void take_turn(const Respond& respond);
   void execute(const Respond& respond);
   void end(Running& call, const CallResult& result);
 

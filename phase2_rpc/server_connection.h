@@ -81,7 +81,7 @@ class StreamConnection final : public ServerConnection,
         world_(world),
         core_(core, *this, host::run_now()),
         path_(std::make_shared<AnswerGate::Path>(world.gate, static_cast<LateAnswers&>(*this),
-                                                 std::move(caller))),
+                                                 world.output_bytes_max, std::move(caller))),
         closed_(std::move(closed)),
         moved_at_(host::run_now()) {}
   ~StreamConnection() override { path_->cut(); }
@@ -174,7 +174,7 @@ class StreamConnection final : public ServerConnection,
     world_.dispatcher.dispatch(call, RespondTo{*this, call.id});
   }
 
-  void on_cancel(CallId) override {}  // its handler runs on; nobody takes the answer
+  void on_cancel(CallId id) override { path_->give_up(id); }
 
   std::size_t unsent_bytes() const { return core_.output_bytes() + writing_bytes_.size(); }
   bool may_go_on() const override { return unsent_bytes() <= world_.output_bytes_max; }
@@ -186,6 +186,7 @@ class StreamConnection final : public ServerConnection,
   }
 
   void answer_late(CallId id, const CallResult& result) override {
+    path_->ended(id);
     answer(id, result);
     if (!feeding_) {
       write_soon();
@@ -280,17 +281,18 @@ class StreamConnection final : public ServerConnection,
   }
 
   void write() {
-    if (!open_ || !speaks_ || writing_) {
+    if (!open_ || !speaks_) {
       return;  // a write amid TLS's handshake would end it: the hello waits from the first on
     }
-    if (core_.has_output()) {
+    if (!writing_ && core_.has_output()) {
       writing_bytes_.clear();
       core_.swap_output(writing_bytes_);
-      if (!write_at_once()) {
-        return;
-      }
+      std::ignore = write_at_once();
     }
-    if (core_.drained()) {
+    if (open_ && path_->block(!may_go_on())) {
+      write_soon();
+    }
+    if (!writing_ && core_.drained()) {
       close({});
     }
   }
