@@ -20,6 +20,7 @@ ServerCore::ServerCore(const Options& options, Calls& calls, Instant now)
 bool ServerCore::feed(Instant now, ByteView bytes) {
   if (!bytes.empty()) {
     keep_alive_.heard(now);
+    fed_at_ = now;
   }
   const bool framed = stream_.feed(
       bytes, [&](const Frame& frame) { on_frame(now, frame); },
@@ -78,32 +79,41 @@ void ServerCore::on_hello(const Frame& frame) {
   trusted_ = true;
 }
 
+bool ServerCore::has_room_for(const FrameHeader& header) const {
+  return waiting_.size() < options_.calls_in_flight_max &&
+         (bytes_in_flight_ == 0 ||
+          bytes_in_flight_ + header.payload_bytes <= options_.bytes_in_flight_max);
+}
+
 void ServerCore::on_request(Instant now, const Frame& frame) {
   const FrameHeader& header = frame.header;
   const bool one_way = (header.flags & frame_one_way) != 0;
-  if (!one_way && (header.id == 0 || waiting_.contains(header.id))) {
+  if (!one_way && (header.id == 0 || header.id >= one_way_id_least)) {
+    why_ = "the client used an id that no call may have";
+    return;
+  }
+  if (!one_way && waiting_.contains(header.id)) {
     why_ = "the client used a call's id twice";
     return;
   }
-  announced_ = one_way ? 0 : header.id;
+  announced_ = one_way ? next_one_way_++ : header.id;
   if (leaving_) {
     ++calls_refused_;
-    answer(header.id, Code::unavailable, Executed::no, "the server is going away");
+    answer(announced_, Code::unavailable, Executed::no, "the server is going away");
     return;
   }
-  if (waiting_.size() >= options_.calls_in_flight_max ||
-      (bytes_in_flight_ > 0 &&
-       bytes_in_flight_ + header.payload_bytes > options_.bytes_in_flight_max)) {
+  if (!has_room_for(header)) {
     ++calls_refused_;
-    answer(header.id, Code::resource_exhausted, Executed::no, "too much is in flight");
+    answer(announced_, Code::resource_exhausted, Executed::no, "too much is in flight");
     return;
   }
   calls_.on_call({.id = announced_,
                   .method = header.method,
                   .metadata = frame.metadata,
                   .body = frame.body,
-                  .arrived = now,
-                  .deadline = deadline_of(now, header.patience_us),
+                  .arrived = fed_at_,
+                  .looked_at = now,
+                  .deadline = deadline_of(fed_at_, header.patience_us),
                   .one_way = one_way,
                   .idempotent = (header.flags & frame_idempotent) != 0,
                   .trusted = trusted_});
@@ -114,9 +124,6 @@ void ServerCore::on_request(Instant now, const Frame& frame) {
 }
 
 void ServerCore::answer(CallId id, Code code, Executed executed, ByteView body) {
-  if (id == 0) {
-    return;  // one-way: nobody waits
-  }
   if (id == announced_) {
     announced_ = 0;
   } else {
@@ -128,7 +135,9 @@ void ServerCore::answer(CallId id, Code code, Executed executed, ByteView body) 
     bytes_in_flight_ -= found->second;
     waiting_.erase(found);
   }
-  append_answer(id, code, executed, body);
+  if (id < one_way_id_least) {  // else nobody waits
+    append_answer(id, code, executed, body);
+  }
 }
 
 void ServerCore::append_answer(CallId id, Code code, Executed executed, ByteView body) {

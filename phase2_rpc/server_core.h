@@ -21,11 +21,12 @@ namespace kv::rpc {
 
 /// A request as it came; its views are valid during on_call() only.
 struct IncomingCall {
-  CallId id = 0;
+  CallId id = 0;  // the client's, or the core's own if the call is one-way
   std::uint16_t method = 0;
   ByteView metadata;
   ByteView body;
   Instant arrived;
+  Instant looked_at;  // later than it arrived if it was held back
   Instant deadline = never;
   bool one_way = false;
   bool idempotent = false;
@@ -73,7 +74,8 @@ class ServerCore {
   Instant wake_at() const { return keep_alive_.wake_at(); }
 
   /// Answers a call. A call that is not waiting any more (its connection said so by on_cancel())
-  /// is ignored. An ok result whose body is over the frame's limit becomes Code::internal.
+  /// is ignored, and of one that is one-way only the end is noted. An ok result whose body is over
+  /// the frame's limit becomes Code::internal.
   void answer(CallId id, Code code, Executed executed, ByteView body);
 
   /// No more calls: the client is told, and later requests are refused as not executed.
@@ -94,20 +96,26 @@ class ServerCore {
   const std::string& why() const { return why_; }
 
  private:
+  /// A client's own ids are below; from here on the core's, for calls that want no answer.
+  static constexpr CallId one_way_id_least = CallId{1} << 63;
+
   void on_frame(Instant now, const Frame& frame);
   void on_hello(const Frame& frame);
   void on_request(Instant now, const Frame& frame);
+  bool has_room_for(const FrameHeader& header) const;
   void append_answer(CallId id, Code code, Executed executed, ByteView body);
 
   Options options_;
   Calls& calls_;
   FrameStream stream_;
   Bytes output_;
-  boost::unordered_flat_map<CallId, std::size_t> waiting_;  // answered later: id → bytes
+  boost::unordered_flat_map<CallId, std::size_t> waiting_;  // end later: id → bytes
   std::size_t bytes_in_flight_ = 0;
   std::uint64_t calls_refused_ = 0;
   CallId announced_ = 0;  // the call that on_call() is being told of, until it is answered
+  CallId next_one_way_ = one_way_id_least;
   KeepAlive keep_alive_;
+  Instant fed_at_;  // when what is held back came
   bool greeted_ = false;
   bool proof_seen_ = false;
   bool trusted_ = false;

@@ -37,6 +37,39 @@ BOOST_AUTO_TEST_CASE(a_one_way_call_is_told_and_not_answered) {
   BOOST_TEST(pair.server.calls_in_flight() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(a_one_way_call_is_in_flight_until_it_has_ended) {
+  CorePair pair{{}, {.calls_in_flight_max = 2, .bytes_in_flight_max = 10}};
+  const auto notify = [&](ByteView body) {
+    BOOST_TEST(
+        pair.client.notify(pair.now, {.method = 20, .metadata = {}, .body = body}, pair.refusal));
+    BOOST_REQUIRE(pair.exchange());
+  };
+  notify("12345678");
+  BOOST_TEST(pair.server.bytes_in_flight() == 8U);
+  notify("345");  // one byte too many: nobody is told, but it is counted
+  BOOST_TEST(pair.server.calls_refused() == 1U);
+  notify("9");
+  notify("");  // one call too many
+  BOOST_TEST(pair.server.calls_refused() == 2U);
+  BOOST_REQUIRE(pair.calls.calls.size() == 2U);
+  for (const KeptCall& call : pair.calls.calls) {
+    pair.server.answer(call.id, Code::ok, Executed::maybe, {});
+  }
+  BOOST_TEST(pair.server.calls_in_flight() == 0U);
+  BOOST_TEST(pair.server.bytes_in_flight() == 0U);
+  BOOST_TEST(!pair.server.has_output());
+}
+
+BOOST_AUTO_TEST_CASE(a_call_with_an_id_that_is_not_the_clients_to_use_ends_the_connection) {
+  for (const CallId id : {CallId{0}, CallId{1} << 63}) {
+    CorePair pair;
+    BOOST_REQUIRE(pair.exchange());
+    Bytes request;
+    append_frame(request, {.type = FrameType::request, .method = 20, .id = id}, {}, {});
+    BOOST_TEST(!pair.server.feed(pair.now, request));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_call_id_used_twice_ends_the_connection) {
   CorePair pair;
   BOOST_REQUIRE(pair.exchange());
