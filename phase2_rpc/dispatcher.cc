@@ -12,6 +12,7 @@ namespace kv::rpc {
 
 namespace {
 
+constexpr std::string_view too_late = "too late when its turn came";
 constexpr std::string_view no_answer = "its handler never gave an answer";
 
 /// Of the many calls that have none: an empty one is not made for each.
@@ -244,6 +245,12 @@ void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to)
       return;
     }
   }
+  if (call.looked_at >= call.deadline) {
+    const CallResult late = failure(Code::deadline_exceeded, Executed::no, too_late);
+    finish(entry, context, late);
+    respond_to.at_once(late);
+    return;
+  }
   const bool once = is_once(entry, context);
   if (entry.placement.where == Where::reading_thread && !once) {
     run_here({*this, entry, metadata, context, respond_to});
@@ -313,7 +320,7 @@ void Dispatcher::take_turn(const Respond& respond) {
 void Dispatcher::execute(const Respond& respond) {
   const Running& call = *respond.call_;
   if (now_() >= call.context.deadline) {
-    respond(failure(Code::deadline_exceeded, Executed::no, "too late when its turn came"));
+    respond(failure(Code::deadline_exceeded, Executed::no, too_late));
     return;
   }
   if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {

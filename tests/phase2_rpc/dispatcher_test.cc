@@ -77,6 +77,7 @@ struct World {
                          .metadata = encoded,
                          .body = body,
                          .arrived = now,
+                         .looked_at = now,
                          .deadline = deadline},
                         Collect{results});
   }
@@ -252,6 +253,18 @@ BOOST_AUTO_TEST_CASE(what_is_overdue_when_its_turn_comes_is_not_run) {
   BOOST_TEST(world.ran_in_pool == 0);
   BOOST_TEST((world.results.at(0).code == Code::deadline_exceeded));
   BOOST_TEST((world.results.at(0).executed == Executed::no));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_overdue_when_it_is_read_is_run_nowhere) {
+  World world;
+  for (const std::uint16_t method : {echo.id, count.id, pooled.id}) {
+    world.call(method, {}, world.now);
+    BOOST_TEST((world.results.back().code == Code::deadline_exceeded));
+    BOOST_TEST((world.results.back().executed == Executed::no));
+  }
+  BOOST_TEST(world.counted == 0);
+  BOOST_TEST(world.pool.empty());
+  BOOST_TEST(world.dispatcher.expired() == 3U);
 }
 
 BOOST_AUTO_TEST_CASE(a_method_for_peers_refuses_strangers) {
