@@ -83,7 +83,7 @@ class StreamConnection final : public ServerConnection,
         path_(std::make_shared<AnswerGate::Path>(world.gate, static_cast<LateAnswers&>(*this),
                                                  world.output_bytes_max, std::move(caller))),
         closed_(std::move(closed)),
-        moved_at_(host::run_now()) {}
+        opened_at_(host::run_now()) {}
   ~StreamConnection() override { path_->cut(); }
 
   void start() override {
@@ -107,9 +107,12 @@ class StreamConnection final : public ServerConnection,
     if (!open_) {
       return;
     }
+    if (writing_ && !reading_) {
+      core_.alive(now);  // as long as it takes its answers; its pong may well be among what waits
+    }
     if (!core_.tick(now)) {
       close(core_.why());
-    } else if (!greeted_ && now - moved_at_ >= world_.hello_patience) {
+    } else if (!core_.greeted() && now - opened_at_ >= world_.hello_patience) {
       close("the client did not say hello in time");
     } else if (writing_ && now - moved_at_ >= world_.write_patience) {
       close("the client does not read its answers");
@@ -246,7 +249,6 @@ class StreamConnection final : public ServerConnection,
     if (const std::uint64_t refused = core_.calls_refused() - refused_before; refused > 0) {
       world_.calls_refused.fetch_add(refused, std::memory_order_relaxed);
     }
-    greeted_ = true;
     write();  // if it is not good, the answers that it has earned before
     if (!good) {
       close(core_.why());
@@ -361,13 +363,13 @@ class StreamConnection final : public ServerConnection,
   // Grows with what comes, so that a connection at rest costs little.
   std::vector<char> input_ = std::vector<char>(input_bytes_least);
   Bytes writing_bytes_;
-  Instant moved_at_;  // the last progress of hello and writing
-  Instant shrunk_at_ = moved_at_;
+  const Instant opened_at_;
+  Instant moved_at_ = opened_at_;  // the last progress of writing
+  Instant shrunk_at_ = opened_at_;
   std::size_t last_read_bytes_ = 0;  // the most in one read, since shrunk_at_
   std::size_t answers_unsent_ = 0;   // of the calls that one read has brought
   bool open_ = true;
   bool speaks_ = false;  // the handshake is over
-  bool greeted_ = false;
   bool feeding_ = false;
   bool reading_ = false;
   bool writing_ = false;

@@ -71,6 +71,10 @@ class ServerCore {
   bool holds_back() const { return stream_.stopped(); }
   /// False, with why(): the client is dead.
   bool tick(Instant now);
+  /// The client lives, though nothing comes of it: it is not listened to.
+  void alive(Instant now) { keep_alive_.heard(now); }
+  /// Whether the client's hello has come, whole.
+  bool greeted() const { return greeted_; }
   Instant wake_at() const { return keep_alive_.wake_at(); }
 
   /// Answers a call. A call that is not waiting any more (its connection said so by on_cancel())

@@ -21,6 +21,7 @@ BOOST_AUTO_TEST_SUITE(phase2_server_limits)
 
 namespace {
 
+using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
 
 constexpr std::uint16_t big = 20;  // the methods: an answer of a megabyte …
@@ -34,10 +35,12 @@ constexpr std::size_t calls_served_max = 40;
 
 /// Big answers and small ones, on the reading thread and in a pool that waits for open().
 struct World {
-  World()
+  explicit World(const KeepAlive::Options& keep_alive = {})
       : dispatcher([] { return host::run_now(); },
                    [this](WorkPool::Work work) { return pool.offer(std::move(work)); }),
-        server({.listen = {.host = "127.0.0.1", .port = 0}, .output_bytes_max = 256 * 1024},
+        server({.listen = {.host = "127.0.0.1", .port = 0},
+                .output_bytes_max = 256 * 1024,
+                .core = {.keep_alive = keep_alive}},
                dispatcher, [](Level, std::string_view) {}) {
     add(big, "test.big", Where::reading_thread, megabyte);
     add(small, "test.small", Where::reading_thread, 1);
@@ -88,18 +91,30 @@ struct Client {
     unsent.clear();
   }
 
-  void hear_answers(std::size_t count) {
+  /// Until `count` frames of a type have come. Answers pings.
+  void hear(FrameType type, std::size_t count) {
     std::vector<char> some(64 * 1024);
     while (count > 0) {
       const std::size_t bytes = socket.read_some(boost::asio::buffer(some));
       BOOST_REQUIRE(stream.feed({some.data(), bytes}, [&](const Frame& frame) {
+        count -= frame.header.type == type ? 1 : 0;
         if (frame.header.type == FrameType::answer) {
           ++heard[frame.header.code];
           not_executed += (frame.header.flags & frame_not_executed) != 0 ? 1 : 0;
-          --count;
+        } else if (frame.header.type == FrameType::ping) {
+          append_frame(unsent, {.type = FrameType::pong}, {}, {});
+          ask(0, 0);
         }
       }));
     }
+  }
+  void hear_answers(std::size_t count) { hear(FrameType::answer, count); }
+
+  /// Takes that much, and does nothing about it.
+  void take(std::size_t bytes) {
+    std::vector<char> some(bytes);
+    boost::asio::read(socket, boost::asio::buffer(some));
+    BOOST_REQUIRE(stream.feed({some.data(), bytes}, [](const Frame&) {}));
   }
 
   boost::asio::io_context loop;
@@ -183,6 +198,20 @@ BOOST_AUTO_TEST_CASE(a_call_that_is_cancelled_before_its_turn_is_not_run) {
   BOOST_TEST(client.heard[Code::cancelled] == 3U);
   BOOST_TEST(client.not_executed == 3U);
   BOOST_TEST(world.served == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_client_lives_as_long_as_it_takes_its_answers) {
+  World world{{.silence_max = 1ms, .ping_patience = 1s}};
+  Client slow{world};
+  slow.ask(big, calls);
+  Client clock{world};  // is pinged at each tick, ten a second
+  clock.ask(small);
+  for (int ticks = 0; ticks < 14; ++ticks) {
+    clock.hear(FrameType::ping, 1);
+    slow.take(1'000);
+  }
+  BOOST_TEST(world.served < calls);  // it had not taken all, and is not dropped
+  BOOST_TEST(world.server.counts().dropped == 0U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
