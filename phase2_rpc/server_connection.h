@@ -38,6 +38,9 @@ using TlsStream = asio::ssl::stream<tcp::socket>;
 inline constexpr std::size_t input_bytes_least = 2 * 1024;
 inline constexpr std::size_t input_bytes_max = 64 * 1024;
 inline constexpr Duration shrink_interval = std::chrono::seconds{2};
+/// A client that is told that the server goes away hangs up once it has its answers. Where nothing
+/// comes for so long it does not mean to, and a server that stops does not wait for it.
+inline constexpr Duration farewell_silence = std::chrono::milliseconds{500};
 
 /// What every connection has of its server.
 struct ConnectionWorld {
@@ -119,11 +122,13 @@ class StreamConnection final : public ServerConnection,
     } else {
       write();
       shrink(now);
+      part(now);
     }
   }
 
   void go_away() override {
     core_.go_away();
+    quiet_since_ = host::run_now();
     if (speaks_) {
       write();
     } else {
@@ -137,6 +142,7 @@ class StreamConnection final : public ServerConnection,
     }
     path_->cut();
     boost::system::error_code ignored;  // closed is closed
+    socket().shutdown(tcp::socket::shutdown_send, ignored);
     socket().close(ignored);
     closed_(*this, why);
   }
@@ -229,10 +235,12 @@ class StreamConnection final : public ServerConnection,
       close(orderly ? std::string{} : error.message());
       return;
     }
+    const Instant now = host::run_now();
     world_.turns.expect_more();
     world_.bytes_in.fetch_add(count, std::memory_order_relaxed);
+    quiet_since_ = now;
     last_read_bytes_ = std::max(last_read_bytes_, count);
-    look_at({input_.data(), count});
+    look_at(now, {input_.data(), count});
     if (count == input_.size() && count < input_bytes_max) {
       input_.resize(2 * count);
     }
@@ -240,11 +248,11 @@ class StreamConnection final : public ServerConnection,
   }
 
   /// At what was read, or, if that is nothing, at what the core has held back.
-  void look_at(ByteView bytes) {
+  void look_at(Instant now, ByteView bytes) {
     const std::uint64_t refused_before = core_.calls_refused();
     feeding_ = true;
     answers_unsent_ = 0;
-    const bool good = core_.feed(host::run_now(), bytes);
+    const bool good = core_.feed(now, bytes);
     feeding_ = false;
     if (const std::uint64_t refused = core_.calls_refused() - refused_before; refused > 0) {
       world_.calls_refused.fetch_add(refused, std::memory_order_relaxed);
@@ -263,7 +271,7 @@ class StreamConnection final : public ServerConnection,
       asio::post(world_.loop, [this, self = shared_from_this()] {
         look_posted_ = false;
         if (open_) {
-          look_at({});
+          look_at(host::run_now(), {});
           proceed();
         }
       });
@@ -282,6 +290,16 @@ class StreamConnection final : public ServerConnection,
     }
   }
 
+  /// After go_away(), from a client that keeps silent. What it has sent before it heard of that is
+  /// on its way no longer, and was refused: closed sooner, it could have been anything.
+  void part(Instant now) {
+    if (writing_ || !core_.drained()) {
+      quiet_since_ = now;
+    } else if (now - quiet_since_ >= farewell_silence) {
+      close({});
+    }
+  }
+
   void write() {
     if (!open_ || !speaks_) {
       return;  // a write amid TLS's handshake would end it: the hello waits from the first on
@@ -293,9 +311,6 @@ class StreamConnection final : public ServerConnection,
     }
     if (open_ && path_->block(!may_go_on())) {
       write_soon();
-    }
-    if (!writing_ && core_.drained()) {
-      close({});
     }
   }
 
@@ -364,7 +379,8 @@ class StreamConnection final : public ServerConnection,
   std::vector<char> input_ = std::vector<char>(input_bytes_least);
   Bytes writing_bytes_;
   const Instant opened_at_;
-  Instant moved_at_ = opened_at_;  // the last progress of writing
+  Instant quiet_since_ = opened_at_;  // nothing has come of the client
+  Instant moved_at_ = opened_at_;     // the last progress of writing
   Instant shrunk_at_ = opened_at_;
   std::size_t last_read_bytes_ = 0;  // the most in one read, since shrunk_at_
   std::size_t answers_unsent_ = 0;   // of the calls that one read has brought

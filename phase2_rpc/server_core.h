@@ -84,7 +84,8 @@ class ServerCore {
 
   /// No more calls: the client is told, and later requests are refused as not executed.
   void go_away();
-  /// After go_away(): whether every call was answered and every answer taken.
+  /// After go_away(): whether every call that was read is answered and every answer taken. More may
+  /// come, of a client that has not heard yet: it is refused.
   bool drained() const { return leaving_ && waiting_.empty() && output_.empty(); }
 
   bool has_output() const { return !output_.empty(); }

@@ -1,20 +1,16 @@
 // What one client can make a server hold, over real sockets: no more than its limits say.
 #include <atomic>
 #include <condition_variable>
-#include <map>
 #include <mutex>
 #include <thread>
 
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include "common/host/clock.h"
 #include "phase2_rpc/dispatcher.h"
 #include "phase2_rpc/rpc_server.h"
 #include "phase2_rpc/work_pool.h"
+#include "tests/phase2_rpc/raw_client.h"
 
 namespace kv::rpc {
 BOOST_AUTO_TEST_SUITE(phase2_server_limits)
@@ -22,7 +18,6 @@ BOOST_AUTO_TEST_SUITE(phase2_server_limits)
 namespace {
 
 using namespace std::chrono_literals;
-using boost::asio::ip::tcp;
 
 constexpr std::uint16_t big = 20;  // the methods: an answer of a megabyte …
 constexpr std::uint16_t small = 21;
@@ -75,69 +70,18 @@ struct World {
   RpcServer server;
 };
 
-/// A client that does what it is told, and reads only then.
-struct Client {
-  explicit Client(const World& world) {
-    const auto address = world.server.address();
-    socket.connect({boost::asio::ip::make_address(address.host), address.port});
-    append_frame(unsent, {.type = FrameType::hello}, {}, wire::encode(Hello{}));
-  }
-
-  void ask(std::uint16_t method, std::size_t times = 1) {
-    for (std::size_t i = 0; i < times; ++i) {
-      append_frame(unsent, {.type = FrameType::request, .method = method, .id = ++last_id}, {}, {});
-    }
-    boost::asio::write(socket, boost::asio::buffer(unsent));
-    unsent.clear();
-  }
-
-  /// Until `count` frames of a type have come. Answers pings.
-  void hear(FrameType type, std::size_t count) {
-    std::vector<char> some(64 * 1024);
-    while (count > 0) {
-      const std::size_t bytes = socket.read_some(boost::asio::buffer(some));
-      BOOST_REQUIRE(stream.feed({some.data(), bytes}, [&](const Frame& frame) {
-        count -= frame.header.type == type ? 1 : 0;
-        if (frame.header.type == FrameType::answer) {
-          ++heard[frame.header.code];
-          not_executed += (frame.header.flags & frame_not_executed) != 0 ? 1 : 0;
-        } else if (frame.header.type == FrameType::ping) {
-          append_frame(unsent, {.type = FrameType::pong}, {}, {});
-          ask(0, 0);
-        }
-      }));
-    }
-  }
-  void hear_answers(std::size_t count) { hear(FrameType::answer, count); }
-
-  /// Takes that much, and does nothing about it.
-  void take(std::size_t bytes) {
-    std::vector<char> some(bytes);
-    boost::asio::read(socket, boost::asio::buffer(some));
-    BOOST_REQUIRE(stream.feed({some.data(), bytes}, [](const Frame&) {}));
-  }
-
-  boost::asio::io_context loop;
-  tcp::socket socket{loop};
-  FrameStream stream;
-  Bytes unsent;
-  CallId last_id = 0;
-  std::map<Code, std::size_t> heard;
-  std::size_t not_executed = 0;  // of them
-};
-
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(calls_that_came_together_are_served_as_fast_as_their_answers_are_taken) {
   World world;
-  Client glutton{world};
+  RawClient glutton{world.server};
   glutton.ask(small, 2'000);  // so that the server reads much at once
   glutton.hear_answers(2'000);
   glutton.ask(big, calls);
   while (world.served == 0) {
     std::this_thread::yield();
   }
-  Client other{world};
+  RawClient other{world.server};
   other.ask(small);
   other.hear_answers(1);
   BOOST_TEST(world.served < calls_served_max);
@@ -148,13 +92,13 @@ BOOST_AUTO_TEST_CASE(calls_that_came_together_are_served_as_fast_as_their_answer
 
 BOOST_AUTO_TEST_CASE(calls_in_the_pool_run_as_fast_as_their_answers_are_taken) {
   World world;
-  Client glutton{world};
+  RawClient glutton{world.server};
   glutton.ask(pooled_big, calls);
   while (world.dispatcher.in_flight() < static_cast<std::int64_t>(calls)) {
     std::this_thread::yield();
   }
   world.open();
-  Client other{world};
+  RawClient other{world.server};
   other.ask(pooled_small);  // behind all of them
   other.hear_answers(1);
   BOOST_TEST(world.served < calls_served_max);
@@ -167,13 +111,13 @@ BOOST_AUTO_TEST_CASE(calls_in_the_pool_run_as_fast_as_their_answers_are_taken) {
 BOOST_AUTO_TEST_CASE(calls_that_wait_for_a_client_that_goes_are_forgotten_with_it) {
   World world;
   {
-    Client glutton{world};
+    RawClient glutton{world.server};
     glutton.ask(pooled_big, calls);
     while (world.dispatcher.in_flight() < static_cast<std::int64_t>(calls)) {
       std::this_thread::yield();
     }
     world.open();
-    Client other{world};
+    RawClient other{world.server};
     other.ask(pooled_small);
     other.hear_answers(1);
   }
@@ -185,7 +129,7 @@ BOOST_AUTO_TEST_CASE(calls_that_wait_for_a_client_that_goes_are_forgotten_with_i
 
 BOOST_AUTO_TEST_CASE(a_call_that_is_cancelled_before_its_turn_is_not_run) {
   World world;
-  Client client{world};
+  RawClient client{world.server};
   client.ask(pooled_small, 40);  // each thread of the pool is in one of them, and has more to do
   client.ask(pooled_big, 3);
   for (CallId id = client.last_id - 2; id <= client.last_id; ++id) {
@@ -202,9 +146,9 @@ BOOST_AUTO_TEST_CASE(a_call_that_is_cancelled_before_its_turn_is_not_run) {
 
 BOOST_AUTO_TEST_CASE(a_slow_client_lives_as_long_as_it_takes_its_answers) {
   World world{{.silence_max = 1ms, .ping_patience = 1s}};
-  Client slow{world};
+  RawClient slow{world.server};
   slow.ask(big, calls);
-  Client clock{world};  // is pinged at each tick, ten a second
+  RawClient clock{world.server};  // is pinged at each tick, ten a second
   clock.ask(small);
   for (int ticks = 0; ticks < 14; ++ticks) {
     clock.hear(FrameType::ping, 1);
