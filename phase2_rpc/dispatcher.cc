@@ -21,6 +21,12 @@ const Metadata& metadata_or_none(const std::optional<Metadata>& metadata) {
   return metadata ? *metadata : none;
 }
 
+/// What is kept of a call for a while is not much larger than it came.
+bool is_bounded(const Metadata& metadata) {
+  return metadata.entries.size() <= Metadata::entries_max &&
+         metadata.origin.client.size() <= Metadata::client_bytes_max;
+}
+
 }  // namespace
 
 struct Dispatcher::Running {
@@ -225,7 +231,7 @@ void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to)
   std::optional<Metadata> metadata;
   if (!call.metadata.empty()) {
     metadata = wire::decode<Metadata>(call.metadata);
-    if (!metadata) {
+    if (!metadata || !is_bounded(*metadata)) {
       refuse(malformed(), respond_to);
       return;
     }

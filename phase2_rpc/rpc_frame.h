@@ -31,6 +31,7 @@ inline constexpr std::size_t header_bytes = 24;
 inline constexpr std::uint8_t protocol_version = 1;
 inline constexpr std::size_t payload_bytes_max = 8 * 1024 * 1024;
 inline constexpr std::size_t metadata_bytes_max = 4096;
+inline constexpr std::size_t hello_bytes_max = 4096;  // a client's
 
 enum class FrameType : std::uint8_t { hello = 1, request, answer, cancel, ping, pong, go_away };
 constexpr FrameType last_of(FrameType) {
@@ -167,6 +168,9 @@ struct Hello {
 
 /// What travels beside a request: whom it is for, for logs and for exactly-once.
 struct Metadata {
+  static constexpr std::size_t entries_max = 64;
+  static constexpr std::size_t client_bytes_max = 256;  // of the origin
+
   std::string op;  // the client operation that caused this call: the trace id
   Origin origin;   // of a call that changes something: what makes it at-most-once
 

@@ -61,6 +61,10 @@ void ServerCore::on_frame(Instant now, const Frame& frame) {
 }
 
 void ServerCore::on_hello(const Frame& frame) {
+  if (frame.header.payload_bytes > hello_bytes_max) {
+    why_ = "the client's hello is longer than it may be";
+    return;
+  }
   const auto hello = wire::decode<Hello>(frame.body);
   if (!hello) {
     why_ = "the client's hello is malformed";

@@ -185,6 +185,20 @@ BOOST_AUTO_TEST_CASE(malformed_bytes_never_reach_a_handler) {
   BOOST_TEST((world.results.at(1).executed == Executed::no));
 }
 
+BOOST_AUTO_TEST_CASE(metadata_that_would_grow_in_memory_never_reaches_a_handler) {
+  World world;
+  Metadata many;
+  many.entries.resize(Metadata::entries_max + 1);
+  world.call(count.id, many);
+  const std::string name(Metadata::client_bytes_max + 1, 'c');
+  world.call(count.id, {.origin = {.client = name, .sequence = 1}});
+  BOOST_TEST(world.counted == 0);
+  for (const CallResult& result : world.results) {
+    BOOST_TEST((result.code == Code::invalid_argument));
+    BOOST_TEST((result.executed == Executed::no));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_operation_that_changes_something_is_run_once) {
   World world;
   const Metadata metadata{.origin = {.client = "c", .sequence = 1}};

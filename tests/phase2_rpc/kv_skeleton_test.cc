@@ -1,6 +1,8 @@
 // The store's methods over RPC, in memory: what a stub asks is what a Service is told.
 #include "phase2_rpc/kv_skeleton.h"
 
+#include <malloc.h>
+
 #include <optional>
 #include <vector>
 
@@ -91,6 +93,25 @@ BOOST_AUTO_TEST_CASE(each_method_does_to_the_store_what_its_name_says) {
   BOOST_TEST(world.call(kv_get, Get{"l"}).value == "4");
   BOOST_TEST((world.call(kv_delete, Erase{"k"}).status == Status::ok));
   BOOST_TEST((world.call(kv_get, Get{"k"}).status == Status::not_found));
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_of_too_many_parts_is_refused_and_leaves_nothing_behind) {
+  World world;
+  const auto in_use = [] {
+    const auto heap = mallinfo2();
+    return heap.uordblks + heap.hblkhd;
+  };
+  world.call(kv_get, Get{"k"});
+  const std::size_t before = in_use();
+  Bytes body;
+  wire::FieldWriter writer{body};
+  writer.write_varint(1'000'000);
+  body.append(1'000'000, '\0');  // guards of no fields: a byte each
+  const auto answered = world.ask({.method = kv_batch.id, .metadata = {}, .body = body});
+  BOOST_TEST((RpcClient::read<Reply>(answered).answer.value().status == Status::bad_request));
+  body = Bytes{};
+  BOOST_TEST(in_use() - before < 4U * 1024 * 1024);
+  BOOST_TEST(world.service.submitted.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(a_value_may_hold_any_bytes) {

@@ -162,6 +162,16 @@ BOOST_AUTO_TEST_CASE(a_hello_with_features_nobody_knows_is_welcome) {
   BOOST_TEST(pair.server.feed(pair.now, bytes));
 }
 
+BOOST_AUTO_TEST_CASE(a_hello_of_very_many_features_ends_the_connection) {
+  CorePair pair;
+  Hello hello;
+  hello.features.resize(10'000);
+  Bytes bytes;
+  append_frame(bytes, {.type = FrameType::hello}, {}, wire::encode(hello));
+  BOOST_TEST(!pair.server.feed(pair.now, bytes));
+  BOOST_TEST(pair.server.why() == "the client's hello is longer than it may be");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace kv::rpc
