@@ -12,6 +12,11 @@ namespace {
 /// What an entry costs beyond its strings: map node, client share. An estimate, rounded up.
 constexpr std::size_t entry_overhead_bytes = 256;
 
+/// A client is in a hash table and, by its name again, in a list.
+std::size_t bytes_of_client(const std::string& name) {
+  return 256 + 2 * name.size();
+}
+
 std::size_t bytes_of(const CallResult& result) {
   return entry_overhead_bytes + result.body.size() + result.why.size();
 }
@@ -27,6 +32,7 @@ AnswerTable::Client& AnswerTable::client_of(Part& part, const std::string& name)
   Client& client = found->second;
   if (fresh) {
     client.age = part.by_age.insert(part.by_age.end(), name);
+    part.client_bytes += bytes_of_client(name);
   } else {
     part.by_age.splice(part.by_age.end(), part.by_age, client.age);
   }
@@ -99,7 +105,7 @@ void AnswerTable::finished(const Origin& origin, const CallResult& result) {
       found->second.result = result;
       part.bytes += bytes_of(result);
       if (client->second.entries.size() > answers_per_client_max) {
-        raise_low_mark(part, client->second, client->second.entries.begin()->first + 1);
+        forget_first_answer(part, client->second);
       }
       keep_within_bounds(part);
     }
@@ -109,10 +115,22 @@ void AnswerTable::finished(const Origin& origin, const CallResult& result) {
   }
 }
 
+/// What still runs is passed over: there is nothing of it to forget.
+void AnswerTable::forget_first_answer(Part& part, Client& client) {
+  for (const auto& [sequence, entry] : client.entries) {
+    if (entry.finished) {
+      raise_low_mark(part, client, sequence + 1);
+      return;
+    }
+  }
+}
+
 void AnswerTable::keep_within_bounds(Part& part) {
   while (part.bytes > bytes_max / part_count && forget_oldest_answers(part)) {
   }
-  while (part.clients.size() > clients_max / part_count && forget_oldest_client(part)) {
+  while ((part.clients.size() > clients_max / part_count ||
+          part.client_bytes > client_bytes_max / part_count) &&
+         forget_oldest_client(part)) {
   }
 }
 
@@ -142,6 +160,7 @@ bool AnswerTable::forget_oldest_client(Part& part) {
     for (const auto& [sequence, entry] : entries) {
       part.bytes -= bytes_of(entry.result);
     }
+    part.client_bytes -= bytes_of_client(*name);
     part.clients.erase(found);
     part.by_age.erase(name);
     return true;
@@ -156,6 +175,15 @@ std::size_t AnswerTable::clients() const {
     count += part.clients.size();
   }
   return count;
+}
+
+std::size_t AnswerTable::bytes() const {
+  std::size_t bytes = 0;
+  for (const Part& part : parts_) {
+    const std::lock_guard lock{part.mutex};
+    bytes += part.bytes + part.client_bytes;
+  }
+  return bytes;
 }
 
 }  // namespace kv::rpc

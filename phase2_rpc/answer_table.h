@@ -30,7 +30,8 @@ class AnswerTable {
   static constexpr std::size_t clients_max = 65'536;
   static constexpr std::size_t answers_per_client_max = 1'024;
   static constexpr std::size_t waiters_max = 64;  // repetitions that wait for one first run
-  static constexpr std::size_t bytes_max = 256 * 1024 * 1024;
+  static constexpr std::size_t bytes_max = 256 * 1024 * 1024;        // of answers …
+  static constexpr std::size_t client_bytes_max = 64 * 1024 * 1024;  // … and of who has them
 
   using Respond = std::function<void(const CallResult&)>;
 
@@ -44,6 +45,8 @@ class AnswerTable {
   void finished(const Origin& origin, const CallResult& result);
 
   std::size_t clients() const;
+  /// Of what is kept, by an estimate that is rounded up.
+  std::size_t bytes() const;
 
  private:
   struct Entry {
@@ -62,13 +65,15 @@ class AnswerTable {
     mutable std::mutex mutex;  // guards all below
     std::unordered_map<std::string, Client> clients;
     std::list<std::string> by_age;  // least recently heard of first
-    std::size_t bytes = 0;
+    std::size_t bytes = 0;          // of answers
+    std::size_t client_bytes = 0;   // names and all
   };
 
   Part& part_of(const std::string& client);
   static Client& client_of(Part& part, const std::string& name);
   static void raise_low_mark(Part& part, Client& client, std::uint64_t mark);
   static void keep_within_bounds(Part& part);
+  static void forget_first_answer(Part& part, Client& client);
   static bool forget_oldest_answers(Part& part);
   static bool forget_oldest_client(Part& part);
 

@@ -80,6 +80,36 @@ BOOST_AUTO_TEST_CASE(answers_beyond_a_clients_bound_are_forgotten_and_never_run_
   BOOST_TEST((heard.result.value().code == Code::failed_precondition));
 }
 
+BOOST_AUTO_TEST_CASE(a_client_is_held_to_its_bound_while_its_first_operation_still_runs) {
+  AnswerTable table;
+  BOOST_TEST(table.enter(operation(1), 7, {}));
+  for (std::uint64_t i = 2; i <= AnswerTable::answers_per_client_max + 10; ++i) {
+    BOOST_TEST(table.enter(operation(i), 7, {}));
+    table.finished(operation(i), {});
+  }
+  Heard forgotten;
+  BOOST_TEST(!table.enter(operation(5), 7, forgotten.respond()));
+  BOOST_TEST((forgotten.result.value().code == Code::failed_precondition));
+  Heard running;
+  BOOST_TEST(!table.enter(operation(1), 7, running.respond()));
+  BOOST_TEST(!running.result.has_value());
+  table.finished(operation(1), {.body = "at last"});
+  BOOST_TEST(running.result.value().body == "at last");
+}
+
+BOOST_AUTO_TEST_CASE(names_of_clients_count_among_the_bytes) {
+  AnswerTable table;
+  const std::string long_part(4'000, 'n');
+  for (std::size_t i = 0; i < AnswerTable::clients_max; ++i) {
+    const Origin origin{.client = long_part + std::to_string(i), .sequence = 1};
+    BOOST_REQUIRE(table.enter(origin, 7, {}));
+    table.finished(origin, {});
+  }
+  BOOST_TEST(table.bytes() <= AnswerTable::bytes_max + AnswerTable::client_bytes_max);
+  BOOST_TEST(table.bytes() >= table.clients() * 2 * long_part.size());
+  BOOST_TEST(table.clients() < AnswerTable::clients_max / 4);
+}
+
 BOOST_AUTO_TEST_CASE(bytes_beyond_the_bound_are_forgotten_and_never_run_again) {
   AnswerTable table;
   const CallResult megabyte{.body = std::string(1'000'000, 'x')};
