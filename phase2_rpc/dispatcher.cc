@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <exception>
 
 #include "common/core/check.h"
 
@@ -19,6 +20,25 @@ constexpr std::string_view no_answer = "its handler never gave an answer";
 const Metadata& metadata_or_none(const std::optional<Metadata>& metadata) {
   static const Metadata none;
   return metadata ? *metadata : none;
+}
+
+/// Runs a handler. Not our code: what it throws ends its call, and not the server; told in `why`,
+/// it is in the access log as well. True if it threw nothing.
+template <typename Run>
+bool ran(Run&& run, std::string& why) {
+  try {
+    run();
+    return true;
+  } catch (const std::exception& thrown) {
+    why = std::string{"its handler failed: "} + thrown.what();
+  } catch (...) {
+    why = "its handler failed";
+  }
+  return false;
+}
+
+CallResult failed(std::string_view why) {
+  return failure(Code::internal, Executed::maybe, why);
 }
 
 /// What is kept of a call for a while is not much larger than it came.
@@ -114,6 +134,12 @@ Dispatcher::Respond Dispatcher::Asked::later() {
                                call->context, call->respond_to.later())};
   }
   return std::move(respond_);
+}
+
+void Dispatcher::Asked::fail(std::string_view why) {
+  if (in_hand_ != nullptr) {  // else its Respond has told, or tells when it goes
+    answer(failed(why));
+  }
 }
 
 Dispatcher::Asked::~Asked() {
@@ -272,21 +298,30 @@ void Dispatcher::dispatch(const IncomingCall& call, const RespondTo& respond_to)
 /// On the thread that read it, and without a copy of the request.
 void Dispatcher::run_here(const Asked::InHand& call) {
   const ByteView request = call.context.request;
+  std::string why;
   if (const auto* direct = std::get_if<DirectHandler>(&call.entry.handler)) {
     Asked asked{call};
-    (*direct)(call.context, request, asked);
+    if (!ran([&] { (*direct)(call.context, request, asked); }, why)) {
+      asked.fail(why);
+    }
     return;
   }
   if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
-    const CallResult result = (*handler)(call.context, request);
+    CallResult result;
+    if (!ran([&] { result = (*handler)(call.context, request); }, why)) {
+      result = failed(why);
+    }
     finish(call.entry, call.context, result);
     call.respond_to.at_once(result);
     return;
   }
   Respond respond = Asked{call}.later();
   respond.call_->owners.store(2, std::memory_order_relaxed);  // nobody else knows it yet
-  std::get<LateHandler>(call.entry.handler)(respond.call_->context, request,
-                                            Respond{respond.call_});
+  const auto& handler = std::get<LateHandler>(call.entry.handler);
+  Respond its_own{respond.call_};
+  if (!ran([&] { handler(respond.call_->context, request, std::move(its_own)); }, why)) {
+    respond(failed(why));
+  }
 }
 
 void Dispatcher::start(const Respond& respond, bool once) {
@@ -329,16 +364,19 @@ void Dispatcher::execute(const Respond& respond) {
     respond(failure(Code::deadline_exceeded, Executed::no, too_late));
     return;
   }
-  if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
-    respond((*handler)(call.context, call.body));
-    return;
+  const auto run = [&] {
+    if (const auto* handler = std::get_if<Handler>(&call.entry.handler)) {
+      respond((*handler)(call.context, call.body));
+    } else if (const auto* direct = std::get_if<DirectHandler>(&call.entry.handler)) {
+      Asked asked{respond};
+      (*direct)(call.context, call.body, asked);
+    } else {
+      std::get<LateHandler>(call.entry.handler)(call.context, call.body, respond);
+    }
+  };
+  if (std::string why; !ran(run, why)) {
+    respond(failed(why));
   }
-  if (const auto* direct = std::get_if<DirectHandler>(&call.entry.handler)) {
-    Asked asked{respond};
-    (*direct)(call.context, call.body, asked);
-    return;
-  }
-  std::get<LateHandler>(call.entry.handler)(call.context, call.body, respond);
 }
 
 void Dispatcher::end(Running& call, const CallResult& result) {

@@ -164,10 +164,14 @@ class Dispatcher {
     explicit Asked(const InHand& call) : in_hand_(&call), respond_(nullptr) {}
     /// … or one that has outlived it.
     explicit Asked(Respond respond) : in_hand_(nullptr), respond_(std::move(respond)) {}
+    void fail(std::string_view why);
 
     const InHand* in_hand_;  // until it is answered or taken
     Respond respond_;
   };
+
+  // A handler that throws ends its call as internal, maybe executed, with what it threw as the
+  // reason, and ends nothing else.
 
   /// A handler that has its result when it returns …
   using Handler = std::function<CallResult(const CallContext&, ByteView request)>;

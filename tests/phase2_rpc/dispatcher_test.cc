@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <stdexcept>
 
 #include <boost/test/unit_test.hpp>
 
@@ -165,6 +166,35 @@ BOOST_AUTO_TEST_CASE(a_direct_handler_that_does_nothing_has_failed) {
     BOOST_TEST((world.results.at(0).code == Code::internal));
     BOOST_TEST((world.results.at(0).executed == Executed::maybe));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_handler_that_throws_ends_its_call_and_nothing_else) {
+  const auto throws = [] { throw std::runtime_error{"no luck"}; };
+  const Dispatcher::AnyHandler handlers[] = {
+      Dispatcher::Handler{[&](const CallContext&, ByteView) {
+        throws();
+        return CallResult{};
+      }},
+      Dispatcher::LateHandler{
+          [&](const CallContext&, ByteView, const Dispatcher::Respond&) { throws(); }},
+      Dispatcher::DirectHandler{
+          [&](const CallContext&, ByteView, Dispatcher::Asked&) { throws(); }}};
+  World world;
+  std::uint16_t id = 40;
+  for (const auto& handler : handlers) {
+    for (const Where where : {Where::reading_thread, Where::pool}) {
+      world.dispatcher.add(++id, "test.throws", Safety::never, {.where = where}, handler);
+      world.call(id);
+      for (; !world.pool.empty(); world.pool.pop_front()) {
+        world.pool.front()();
+      }
+      BOOST_TEST((world.results.back().code == Code::internal));
+      BOOST_TEST((world.results.back().executed == Executed::maybe));
+      BOOST_TEST(world.results.back().why == "its handler failed: no luck");
+    }
+  }
+  BOOST_TEST(world.results.size() == 6U);
+  BOOST_TEST(world.dispatcher.in_flight() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(an_unknown_method_is_unimplemented_and_not_executed) {
