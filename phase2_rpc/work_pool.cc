@@ -6,18 +6,13 @@
 #include "common/core/check.h"
 
 namespace kv::rpc {
-namespace {
-
-/// A thread takes as many at once: one lock for all of them, but never so many that the other
-/// threads have none.
-constexpr std::size_t taken_at_once_max = 16;
-
-}  // namespace
-
 WorkPool::WorkPool(std::size_t threads, std::size_t queue_max) : queue_max_(queue_max) {
   check(threads > 0 && queue_max > 0);
   for (std::size_t i = 0; i < threads; ++i) {
-    threads_.emplace_back([this] { serve(); });
+    shares_.push_back(std::make_unique<Share>());
+  }
+  for (const auto& share : shares_) {
+    threads_.emplace_back([this, &mine = *share] { serve(mine); });
   }
 }
 
@@ -55,30 +50,55 @@ std::size_t WorkPool::waiting() const {
   return queue_.size();
 }
 
-void WorkPool::serve() {
-  std::vector<Work> taken;
+void WorkPool::serve(Share& mine) {
   while (true) {
+    Work from_another;
     {
       std::unique_lock lock{mutex_};
-      while (queue_.empty() && !closing_) {
+      while (!take_share(mine) && !take_from_others(from_another)) {
+        if (closing_) {
+          return;
+        }
         ++asleep_;
         came_.wait(lock);
         --asleep_;
       }
-      if (queue_.empty()) {
-        return;
-      }
-      const std::size_t share = (queue_.size() + threads_.size() - 1) / threads_.size();
-      for (std::size_t i = std::min(share, taken_at_once_max); i > 0; --i) {
-        taken.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
     }
-    for (Work& work : taken) {
+    if (from_another) {
+      from_another();
+      continue;
+    }
+    for (std::size_t i = mine.next++; i < mine.count; i = mine.next++) {
+      const Work work = std::exchange(mine.pieces[i], nullptr);
       work();
     }
-    taken.clear();
   }
+}
+
+/// Never so many that the other threads have none.
+bool WorkPool::take_share(Share& mine) {
+  const std::size_t fair = (queue_.size() + shares_.size() - 1) / shares_.size();
+  mine.count = std::min(fair, taken_at_once_max);
+  for (std::size_t i = 0; i < mine.count; ++i) {
+    mine.pieces[i] = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  mine.next = 0;
+  return mine.count > 0;
+}
+
+/// The queue is empty: whoever is in a long piece has more that could be run meanwhile.
+bool WorkPool::take_from_others(Work& work) {
+  for (const auto& share : shares_) {
+    if (share->next.load() >= share->count) {
+      continue;
+    }
+    if (const std::size_t i = share->next++; i < share->count) {
+      work = std::exchange(share->pieces[i], nullptr);
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace kv::rpc
