@@ -1,5 +1,5 @@
-// What an RpcClient is made of: its calls, its connection, its mail. Included by rpc_client.cc
-// alone.
+// What an RpcClient is made of: its calls and its mail (rpc_client.cc), its connection
+// (rpc_client_connection.cc). Included by these two alone.
 #pragma once
 
 #include <array>
