@@ -43,7 +43,8 @@ void RpcClient::Impl::promise_to_look() {
   mail_posted = true;
 }
 
-void RpcClient::Impl::take_mail() {
+/// False if there was none.
+bool RpcClient::Impl::take_mail() {
   std::vector<std::unique_ptr<Pending>> taken;
   {
     const std::lock_guard lock{mutex};
@@ -51,7 +52,7 @@ void RpcClient::Impl::take_mail() {
     mail_posted = false;
   }
   if (taken.empty()) {
-    return;
+    return false;
   }
   const Instant now = host::run_now();
   for (auto& pending : taken) {
@@ -59,9 +60,16 @@ void RpcClient::Impl::take_mail() {
   }
   write();
   arm();
+  return true;
 }
 
 void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
+  if (closing) {
+    if (!pending->one_way) {
+      end_as_closing(*pending, Executed::no);
+    }
+    return;
+  }
   ++started;
   budget.called();
   if (takes_calls()) {
@@ -129,7 +137,7 @@ bool RpcClient::Impl::start(Instant now, std::unique_ptr<Pending>& pending, Call
 
 void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& result) {
   if (closing) {
-    pending->done(failure(Code::cancelled, result.executed, "the client is closing"));
+    end_as_closing(*pending, result.executed);
     return;
   }
   if (may_retry(result, pending->request.safety, pending->request.has_origin)) {
@@ -209,12 +217,18 @@ void RpcClient::Impl::on_timer() {
 void RpcClient::Impl::give_up_all() {
   closing = true;
   disconnect("the client is closing");
-  take_mail();
   for (const auto& call : std::exchange(waiting, {})) {
-    const Executed executed = call->sent ? Executed::maybe : Executed::no;
-    call->done(failure(Code::cancelled, executed, "the client is closing"));
+    end_as_closing(*call, Executed::no);
+  }
+  while (take_mail()) {  // what their callbacks call in turn is mail: nobody looks after this
   }
   timer.cancel();
+}
+
+/// `executed`: of the call's last try.
+void RpcClient::Impl::end_as_closing(const Pending& pending, Executed executed) {
+  pending.done(
+      failure(Code::cancelled, pending.sent ? Executed::maybe : executed, "the client is closing"));
 }
 
 // --- the public side -----------------------------------------------------------------------------

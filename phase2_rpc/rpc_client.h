@@ -76,7 +76,8 @@ class RpcClient {
   RpcClient(const Options& options, Notice notice);
   RpcClient(const RpcClient&) = delete;
   RpcClient& operator=(const RpcClient&) = delete;
-  /// Ends every call that is left as cancelled. Not from one of its own callbacks.
+  /// Ends every call that is left as cancelled, and those that their callbacks make then, for as
+  /// long as they make any. Not from one of its own callbacks.
   ~RpcClient();
 
   /// The empty string, or why the client cannot be used at all: files of TLS, mostly. Servers

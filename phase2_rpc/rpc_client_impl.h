@@ -128,7 +128,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void post_or_refuse(std::unique_ptr<Pending> pending);
   bool send_in_turn(Instant now, std::unique_ptr<Pending>& pending);
   void promise_to_look();
-  void take_mail();
+  bool take_mail();
   void admit(Instant now, std::unique_ptr<Pending> pending);
   void send(Instant now, std::unique_ptr<Pending> pending);
   bool start(Instant now, std::unique_ptr<Pending>& pending, CallResult& refusal);
@@ -137,6 +137,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void arm();
   void on_timer();
   void give_up_all();
+  static void end_as_closing(const Pending& pending, Executed executed);
 
   bool takes_calls() const { return state == State::up && !core->server_is_leaving(); }
 

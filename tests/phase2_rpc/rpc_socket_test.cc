@@ -1,9 +1,6 @@
 // RPC over real sockets on loopback: what only a network can do to a call.
 #include <malloc.h>
 
-#include <condition_variable>
-#include <mutex>
-
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -11,13 +8,10 @@
 #include <boost/asio/write.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include "common/host/clock.h"
-#include "phase2_rpc/dispatcher.h"
 #include "phase2_rpc/memory_link.h"
 #include "phase2_rpc/rpc_awaitable.h"
 #include "phase2_rpc/rpc_client.h"
-#include "phase2_rpc/rpc_server.h"
-#include "phase2_rpc/work_pool.h"
+#include "tests/phase2_rpc/rpc_world.h"
 
 namespace kv::rpc {
 BOOST_AUTO_TEST_SUITE(phase2_rpc_socket)
@@ -26,71 +20,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::ip::tcp;
-
-struct Text {
-  std::string text;
-
-  static void fields(auto& self, auto& visit) { visit("text", self.text); }
-};
-
-constexpr Method<Text, Text> echo{.id = 20, .name = "test.echo", .safety = Safety::idempotent};
-constexpr Method<Text, Text> add{.id = 21, .name = "test.add", .safety = Safety::once};
-constexpr Method<Text, Text> hold{.id = 22, .name = "test.hold", .safety = Safety::never};
-constexpr Method<Text, Text> pooled{.id = 23, .name = "test.pooled", .safety = Safety::idempotent};
-constexpr Method<Text, Text> peers{.id = 24, .name = "test.peers", .safety = Safety::idempotent};
-
-void ignore(Level, std::string_view) {}
-
-/// What the handlers do, and what they keep.
-struct Service {
-  Service()
-      : dispatcher([] { return host::run_now(); },
-                   [this](WorkPool::Work work) { return pool.offer(std::move(work)); }),
-        pool(2, 100'000) {
-    dispatcher.serve(echo, {}, [](const CallContext&, const Text& ask) { return ask; });
-    dispatcher.serve(add, {}, [this](const CallContext&, const Text& ask) {
-      const std::lock_guard lock{mutex};
-      sum += std::stoi(ask.text);
-      return Text{std::to_string(sum)};
-    });
-    dispatcher.serve_late(hold, {}, [this](const CallContext&, const Text&, auto respond) {
-      const std::lock_guard lock{mutex};
-      held.push_back(std::move(respond));
-      came.notify_all();
-    });
-    dispatcher.serve(pooled, {.where = Where::pool},
-                     [](const CallContext&, const Text& ask) { return ask; });
-    dispatcher.serve(peers, {.callers = Callers::trusted},
-                     [](const CallContext&, const Text& ask) { return ask; });
-  }
-
-  void wait_until_held(std::size_t count) {
-    std::unique_lock lock{mutex};
-    BOOST_REQUIRE(came.wait_for(lock, 30s, [&] { return held.size() >= count; }));
-  }
-
-  Dispatcher dispatcher;
-  std::mutex mutex;  // guards what the handlers keep
-  std::condition_variable came;
-  std::vector<std::function<void(const Text&)>> held;
-  int sum = 0;
-  WorkPool pool;
-};
-
-RpcServer::Options on_free_port(std::size_t threads = 1) {
-  return {.listen = {.host = "127.0.0.1", .port = 0}, .threads = threads};
-}
-
-struct World {
-  explicit World(const RpcServer::Options& options = on_free_port())
-      : server(std::make_unique<RpcServer>(options, service.dispatcher, ignore)) {
-    BOOST_REQUIRE_EQUAL(server->start(), "");
-  }
-  RpcClient::Options to_server() const { return {.servers = {server->address()}}; }
-
-  Service service;
-  std::unique_ptr<RpcServer> server;
-};
+using texts::add, texts::echo, texts::hold, texts::pooled, texts::peers;
+using texts::ignore, texts::on_free_port, texts::Text, texts::TextService, texts::World;
 
 }  // namespace
 
@@ -496,7 +427,7 @@ BOOST_AUTO_TEST_CASE(an_answer_lost_on_the_way_is_not_paid_for_twice) {
 }
 
 BOOST_AUTO_TEST_CASE(in_memory_the_same_service_needs_no_socket) {
-  Service service;
+  TextService service;
   const Instant now{1h};
   MemoryLink link{service.dispatcher, now};
   CallResult refusal;
