@@ -175,7 +175,7 @@ void ClientCore::on_hello(const Frame& frame) {
     why_ = "the server's hello is malformed";
     return;
   }
-  greeted_ = true;
+  const bool first = !std::exchange(greeted_, true);
   options_.calls_in_flight_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(options_.calls_in_flight_max, hello->calls_in_flight_max));
   options_.bytes_in_flight_max = static_cast<std::size_t>(
@@ -187,6 +187,9 @@ void ClientCore::on_hello(const Frame& frame) {
                       .proof = options_.prove(hello->nonce),
                       .features = {}};
     append_frame(output_, {.type = FrameType::hello}, {}, wire::encode(proof));
+  }
+  if (first && options_.on_greeted) {
+    options_.on_greeted();
   }
 }
 
@@ -229,7 +232,9 @@ void ClientCore::end_overdue(Instant now) {
     Slot& slot = slots_[index];
     if (slot.id != 0 && slot.deadline <= now) {
       // Its bytes may still be in output_, and will leave: nobody knows.
-      end(slot, failure(Code::deadline_exceeded, Executed::maybe, "no answer in time"));
+      end(slot, failure(Code::deadline_exceeded, Executed::maybe,
+                        greeted_ ? "no answer in time"
+                                 : "no answer in time, nor a hello: is it an RPC server?"));
     }
   }
   for (const Slot& slot : slots_) {

@@ -47,6 +47,8 @@ class ClientCore {
     KeepAlive::Options keep_alive;
     /// What proves to the other side that we know the cluster's secret, from its nonce.
     std::function<Bytes(ByteView nonce)> prove;
+    /// Runs once, in feed(), when the server has said hello, before any call of its ends.
+    std::function<void()> on_greeted;
   };
 
   ClientCore(const Options& options, Instant now);

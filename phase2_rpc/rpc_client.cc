@@ -182,7 +182,7 @@ void RpcClient::Impl::arm() {
       due = std::min(due, call->not_before);
     }
   }
-  if (state == State::connecting || (state == State::idle && !waiting.empty())) {
+  if (must_be_up_in_time() || (state == State::idle && !waiting.empty())) {
     due = std::min(due, connect_at);
   }
   if (due >= armed_for || closing) {
@@ -203,8 +203,9 @@ void RpcClient::Impl::on_timer() {
   if (core && !core->tick(now)) {
     disconnect(core->why());
   }
-  if (state == State::connecting && now >= connect_at) {
-    connect_failed("no connection in time");
+  if (must_be_up_in_time() && now >= connect_at) {
+    disconnect(state == State::greeting ? "it accepts connections, but says no hello"
+                                        : "no connection in time");
   }
   send_waiting(now);
   if (!waiting.empty()) {

@@ -1,4 +1,4 @@
-// The RPC client: a connection to the first of its servers that can be reached, and calls over it.
+// The RPC client: a connection to the first of its servers that says hello, and calls over it.
 //
 // It reconnects by itself, to the next server of its list, and tries a call again where that is
 // safe (see retry.h). Every call ends once, by its deadline at the latest.
@@ -62,7 +62,9 @@ class RpcClient {
     std::shared_ptr<RpcLoop> loop;            // … or another's, whose drive and spin are its own
     Duration spin = SpinHabit::spin_default;  // at most; zero: sleeps at once; see spin.h
     ClientCore::Options core;
-    Duration connect_patience = std::chrono::seconds{2};  // for each server, TLS included
+    /// For each server, to the end of its hello; each round of the list in vain has twice as much.
+    /// A lone server without TLS is sent calls before its hello, and may say it when it likes.
+    Duration connect_patience = std::chrono::milliseconds{800};
     BackOff::Options back_off;
     TlsFiles tls;
     std::string secret;  // of the cluster, if this client is one of its replicas
@@ -143,6 +145,7 @@ class RpcClient {
   /// Drive::caller: runs the loop until `until()` is true; it is asked after each event.
   void drive(const std::function<bool()>& until);
 
+  /// A server has said hello, and is not lost since.
   bool connected() const;
   ClientCountsAll counts() const;
 

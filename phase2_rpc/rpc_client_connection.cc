@@ -1,4 +1,5 @@
 // The connection of an RpcClient: to one server after another, and what goes over its stream.
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -11,6 +12,13 @@
 #include "phase2_rpc/tls.h"
 
 namespace kv::rpc {
+namespace {
+
+// A server, or the way to it, may be too slow for the patience that a list needs: each round in
+// vain has twice as much, to eight times.
+constexpr std::size_t doublings_max = 3;
+
+}  // namespace
 
 // --- connecting ----------------------------------------------------------------------------------
 
@@ -20,7 +28,8 @@ void RpcClient::Impl::connect() {
     return;
   }
   state = State::connecting;
-  connect_at = now + options.connect_patience;
+  connect_at = now + options.connect_patience *
+                         (1 << std::min(tries_in_vain / options.servers.size(), doublings_max));
   std::string why;
   addresses.clear();
   for (const host::SocketAddress& address :
@@ -31,7 +40,7 @@ void RpcClient::Impl::connect() {
     addresses.insert(addresses.begin(), endpoint);
   }
   if (addresses.empty()) {
-    connect_failed(why);
+    disconnect(why);
     return;
   }
   const tcp::endpoint first = addresses.back();
@@ -58,7 +67,7 @@ void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
           return;
         }
         if (error) {
-          connect_failed(error.message());
+          disconnect(error.message());
           return;
         }
         if (auto* secure = std::get_if<TlsStream>(&*stream)) {
@@ -68,7 +77,7 @@ void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
                   return;
                 }
                 if (refused) {
-                  connect_failed(tls_failure(secure->native_handle(), refused.message()));
+                  disconnect(tls_failure(secure->native_handle(), refused.message()));
                 } else {
                   on_connected();
                 }
@@ -83,10 +92,7 @@ void RpcClient::Impl::on_connected() {
   error_code ignored;  // a socket without these works, only slower
   socket().set_option(tcp::no_delay{true}, ignored);
   socket().non_blocking(true, ignored);
-  state = State::up;
-  connected = true;
-  ++connects;
-  reconnect.reset();
+  state = State::greeting;
   core.emplace(options.core, host::run_now());
   writing = false;
   early_failure = {};
@@ -96,19 +102,29 @@ void RpcClient::Impl::on_connected() {
   arm();
 }
 
-void RpcClient::Impl::connect_failed(const std::string& why) {
-  notice(Level::warn, wire::LogFields{}
-                          .add("event", "rpc_unreachable")
-                          .add("server", host::to_text(options.servers[server]))
-                          .add("why", why)
-                          .text());
-  last_failure = why;
-  disconnect(why);
+/// In the core's feed(). Only now is it known that the server serves us: that it accepted a
+/// connection was its kernel's word.
+void RpcClient::Impl::on_greeted() {
+  state = State::up;
+  connected = true;
+  ++connects;
+  tries_in_vain = 0;
+  reconnect.reset();
+  last_failure.clear();
 }
 
 /// The stream is of no more use. Its calls end (and some of them wait to be tried again); the
 /// next server of the list is tried after a pause.
 void RpcClient::Impl::disconnect(const std::string& why) {
+  if (!closing && (state == State::connecting || state == State::greeting)) {
+    notice(Level::warn, wire::LogFields{}
+                            .add("event", "rpc_unreachable")
+                            .add("server", host::to_text(options.servers[server]))
+                            .add("why", why)
+                            .text());
+    ++tries_in_vain;
+  }
+  last_failure = why;
   ++life;
   if (stream) {
     error_code ignored;  // closed is closed
@@ -138,12 +154,22 @@ void RpcClient::Impl::read() {
   std::visit([&](auto& open) { open.async_read_some(asio::buffer(input), on_some); }, *stream);
 }
 
+std::string RpcClient::Impl::why_of(error_code error) {
+  if (error == asio::error::eof) {
+    return "the server closed the connection";
+  }
+  auto* secure = std::get_if<TlsStream>(&*stream);
+  return secure != nullptr ? tls_failure(secure->native_handle(), error.message())
+                           : error.message();
+}
+
 void RpcClient::Impl::on_read(error_code error, std::size_t count) {
   if (error) {
-    disconnect(error == asio::error::eof ? "the server closed the connection" : error.message());
+    disconnect(why_of(error));
     return;
   }
   const std::uint64_t its_life = life;
+  const bool was_up = state == State::up;
   promise_to_look();  // callbacks may well call again: their calls leave with this turn's write
   turn_of_this_thread = this;
   calls_unsent = 0;
@@ -153,6 +179,9 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
     disconnect(good ? early_failure.message() : core->why());
     take_mail();
     return;
+  }
+  if (!was_up && state == State::up) {
+    send_waiting(host::run_now());
   }
   take_mail();
   if (its_life != life) {
@@ -169,7 +198,7 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
 }
 
 void RpcClient::Impl::write() {
-  if (state != State::up || writing || !core->has_output()) {
+  if (!is_open() || writing || !core->has_output()) {
     return;
   }
   if (const error_code error = write_output()) {

@@ -101,6 +101,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
     if (options.tls.wanted()) {
       tls = open_tls(options.tls, TlsSide::client, why_unusable);
     }
+    options.core.on_greeted = [this] { on_greeted(); };
     if (!options.secret.empty()) {
       options.core.prove = [secret = options.secret](ByteView nonce) {
         return prove_secret(secret, nonce);
@@ -112,12 +113,13 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void connect();
   void connect_to(const tcp::endpoint& endpoint);
   void on_connected();
-  void connect_failed(const std::string& why);
+  void on_greeted();
   void disconnect(const std::string& why);
 
   // The stream.
   void read();
   void on_read(error_code error, std::size_t count);
+  std::string why_of(error_code error);
   void write();
   void write_early();
   error_code write_output();
@@ -139,7 +141,22 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void give_up_all();
   static void end_as_closing(const Pending& pending, Executed executed);
 
-  bool takes_calls() const { return state == State::up && !core->server_is_leaving(); }
+  /// A server that has not said hello may be frozen, or about to refuse our certificate (TLS 1.3),
+  /// or not know yet that we know the secret: calls wait for its hello. Not if there is no other
+  /// server, and nothing to be refused: the protocol allows it, and it spares the first call a
+  /// round trip.
+  bool sends_before_hello() const {
+    return options.servers.size() == 1 && !tls && !options.core.prove;
+  }
+  bool is_open() const { return state == State::greeting || state == State::up; }
+  bool takes_calls() const {
+    return (state == State::up || (state == State::greeting && sends_before_hello())) &&
+           !core->server_is_leaving();
+  }
+  /// Still within connect_patience, or else to be given up.
+  bool must_be_up_in_time() const {
+    return state == State::connecting || (state == State::greeting && !sends_before_hello());
+  }
 
   tcp::socket& socket() {
     auto* secure = std::get_if<TlsStream>(&*stream);
@@ -159,18 +176,20 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::optional<std::variant<PlainStream, TlsStream>> stream;
   std::uint64_t life = 0;  // of the stream: what belongs to an earlier one is ignored
   std::optional<ClientCore> core;
-  enum class State : std::uint8_t { idle, connecting, up } state = State::idle;
+  /// greeting: connected, TLS included, but the server has not said hello.
+  enum class State : std::uint8_t { idle, connecting, greeting, up } state = State::idle;
   std::size_t server = 0;
   std::vector<tcp::endpoint> addresses;  // of the server being tried, those not tried yet
   BackOff reconnect;
-  Instant connect_at{};  // idle: not before; connecting: until
+  Instant connect_at{};           // idle: not before; else: up until then
+  std::size_t tries_in_vain = 0;  // since a server last said hello
   std::array<char, 64 * 1024> input;
   Bytes output;
   bool writing = false;
   std::size_t calls_unsent = 0;  // of those made by the callbacks of one read
   error_code early_failure;      // of a write amid the callbacks: the connection ends after them
   bool closing = false;
-  std::string last_failure;  // to connect
+  std::string last_failure;  // of a connection, since a server last said hello
 
   bool in_turn() const { return turn_of_this_thread == this; }
   static thread_local const Impl* turn_of_this_thread;  // whose answers are being told on it

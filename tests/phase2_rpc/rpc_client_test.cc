@@ -1,6 +1,13 @@
 // What an RpcClient promises its callers, whatever its servers and its callers do.
 #include "phase2_rpc/rpc_client.h"
 
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include "tests/phase2_rpc/rpc_world.h"
@@ -11,7 +18,23 @@ BOOST_AUTO_TEST_SUITE(phase2_rpc_client)
 namespace {
 
 using namespace std::chrono_literals;
-using texts::hold, texts::ignore, texts::Text, texts::World;
+using boost::asio::ip::tcp;
+using texts::echo, texts::hold, texts::ignore, texts::Text, texts::World;
+
+/// A port whose connections the test accepts, or leaves to the kernel.
+class Acceptor {
+ public:
+  host::Endpoint address() const {
+    return {.host = "127.0.0.1", .port = acceptor_.local_endpoint().port()};
+  }
+  tcp::socket accept() { return acceptor_.accept(); }
+  /// Wakes one accept().
+  void knock() { tcp::socket{loop_}.connect(acceptor_.local_endpoint()); }
+
+ private:
+  boost::asio::io_context loop_;
+  tcp::acceptor acceptor_{loop_, {boost::asio::ip::make_address("127.0.0.1"), 0}};
+};
 
 }  // namespace
 
@@ -31,6 +54,59 @@ BOOST_AUTO_TEST_CASE(a_call_made_by_a_callback_while_the_client_is_destroyed_end
   world.service.wait_until_held(1);
   client.reset();
   BOOST_TEST((ended == std::vector<Code>(4, Code::cancelled)));
+}
+
+BOOST_AUTO_TEST_CASE(a_first_server_that_is_frozen_does_not_make_the_list_useless) {
+  World world;
+  Acceptor frozen;  // its kernel accepts; it says nothing
+  RpcClient client{
+      {.servers = {frozen.address(), world.server->address()}, .connect_patience = 50ms}, ignore};
+  const auto answered = client.call_and_wait(echo, Text{"to the second"}, {}, 30s);
+  BOOST_TEST(answered.answer.value().text == "to the second");
+  BOOST_TEST(client.counts().connected == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(by_default_a_list_of_two_with_the_first_frozen_is_within_a_tools_patience) {
+  const RpcClient::Options options;
+  BOOST_TEST((2 * options.connect_patience < RpcClient::patience_default));
+}
+
+BOOST_AUTO_TEST_CASE(a_lone_server_is_sent_calls_before_it_has_said_hello) {
+  Acceptor silent;
+  RpcClient client{{.servers = {silent.address()}}, ignore};
+  auto call = client.call_soon(RpcClient::request_of(echo, Text{"early"}, {}), 30s);
+  tcp::socket heard = silent.accept();
+  std::string bytes;
+  std::array<char, 4096> some{};
+  while (bytes.find("early") == std::string::npos) {
+    bytes.append(some.data(), heard.read_some(boost::asio::buffer(some)));
+  }
+  BOOST_TEST(!client.connected());
+  BOOST_TEST(client.counts().connected == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_accepts_and_says_no_hello_is_tried_ever_more_seldom) {
+  Acceptor closing;
+  std::atomic<bool> done{false};
+  int accepted = 0;
+  std::thread server{[&] {
+    while (!done) {
+      tcp::socket closed_at_once = closing.accept();
+      ++accepted;
+    }
+  }};
+  {
+    RpcClient client{{.servers = {closing.address()}, .back_off = {.first = 1ms, .longest = 1h}},
+                     ignore};
+    const auto answered = client.call_and_wait(echo, Text{}, {}, 300ms);
+    BOOST_TEST((answered.result.code == Code::deadline_exceeded));
+    BOOST_TEST(answered.result.why ==
+               "no server answered in time, last failure: the server closed the connection");
+  }
+  done = true;
+  closing.knock();
+  server.join();
+  BOOST_TEST(accepted < 15);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

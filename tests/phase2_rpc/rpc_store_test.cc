@@ -23,6 +23,7 @@
 #include "phase2_rpc/rpc_server.h"
 #include "phase2_rpc/server_methods.h"
 #include "phase2_rpc/work_pool.h"
+#include "tests/phase2_rpc/relay.h"
 
 namespace kv::rpc {
 BOOST_AUTO_TEST_SUITE(phase2_rpc_store)
@@ -79,37 +80,6 @@ Reply ask(RpcClient& client, const Method<Ask, Reply>& method, const Ask& reques
   BOOST_REQUIRE_MESSAGE(answered.answer, answered.result.why);
   return *answered.answer;
 }
-
-/// Stands between a client and a server, and lets nothing of what the server says come back.
-class Relay {
- public:
-  explicit Relay(const host::Endpoint& server)
-      : server_(server), acceptor_(loop_, {boost::asio::ip::make_address("127.0.0.1"), 0}) {}
-
-  host::Endpoint address() const {
-    return {.host = "127.0.0.1", .port = acceptor_.local_endpoint().port()};
-  }
-
-  /// Carries the first client's bytes to the server until `enough()`, and then cuts it off.
-  void carry_until(const std::function<bool()>& enough) {
-    tcp::socket from_client = acceptor_.accept();
-    tcp::socket to_server{loop_};
-    to_server.connect({boost::asio::ip::make_address(server_.host), server_.port});
-    from_client.non_blocking(true);
-    std::array<char, 4096> bytes{};
-    while (!enough()) {
-      boost::system::error_code error;
-      const std::size_t count = from_client.read_some(boost::asio::buffer(bytes), error);
-      boost::asio::write(to_server, boost::asio::buffer(bytes, count));
-    }
-    from_client.close();
-  }
-
- private:
-  host::Endpoint server_;
-  boost::asio::io_context loop_;
-  tcp::acceptor acceptor_;
-};
 
 /// Calls `method` with an origin; the answer to the first attempt is lost, and `meanwhile` runs
 /// before the second.
