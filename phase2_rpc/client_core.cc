@@ -180,6 +180,11 @@ void ClientCore::on_hello(const Frame& frame) {
       std::min<std::uint64_t>(options_.calls_in_flight_max, hello->calls_in_flight_max));
   options_.bytes_in_flight_max = static_cast<std::size_t>(
       std::min<std::uint64_t>(options_.bytes_in_flight_max, hello->bytes_in_flight_max));
+  for (const Hello::Feature& feature : hello->features) {
+    if (feature.id == feature_memory) {
+      server_memory_ = feature.value;
+    }
+  }
   if (!hello->nonce.empty() && options_.prove) {
     const Hello proof{.calls_in_flight_max = options_.calls_in_flight_max,
                       .bytes_in_flight_max = options_.bytes_in_flight_max,

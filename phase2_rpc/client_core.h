@@ -91,6 +91,8 @@ class ClientCore {
   bool server_is_leaving() const { return leaving_; }
   /// The server has said hello; a proof of the secret that it wanted is in the output.
   bool greeted() const { return greeted_; }
+  /// Of the server's hello: see feature_memory. Empty: it said none, or nothing yet.
+  const Bytes& server_memory() const { return server_memory_; }
   const ClientCounts& counts() const { return counts_; }
   const std::string& why() const { return why_; }
 
@@ -127,6 +129,7 @@ class ClientCore {
   KeepAlive keep_alive_;
   bool leaving_ = false;
   bool greeted_ = false;
+  Bytes server_memory_;
   ClientCounts counts_;
   CallResult answered_;  // the last answer; its strings keep their capacity unless Done took them
   std::string why_;

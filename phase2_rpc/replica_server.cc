@@ -271,6 +271,7 @@ RpcServer::Options ReplicaServer::Parts::rpc_options() const {
   options.tls = flags.security.tls;
   options.insecure = flags.security.insecure;
   options.secret = secret;
+  options.core.memory = flags.cluster;  // replicas remember operations for each other
   return options;
 }
 

@@ -11,14 +11,14 @@
 
 namespace kv::rpc {
 
-/// Whether the same call may be sent again after `result`. `has_origin`: its metadata names the
-/// operation, so that the server would recognize it.
-inline bool may_retry(const CallResult& result, Safety safety, bool has_origin) {
+/// Whether the same call may be sent again after `result`. `is_remembered`: its metadata names the
+/// operation, and a server that would recognize it can be told from others.
+inline bool may_retry(const CallResult& result, Safety safety, bool is_remembered) {
   if (result.code != Code::unavailable && result.code != Code::resource_exhausted) {
     return false;
   }
   return result.executed == Executed::no || safety == Safety::idempotent ||
-         (safety == Safety::once && has_origin);
+         (safety == Safety::once && is_remembered);
 }
 
 /// A bucket of retries: each call puts a tenth of one in, each retry takes one out.

@@ -140,15 +140,21 @@ void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& resul
     end_as_closing(*pending, result.executed);
     return;
   }
-  if (may_retry(result, pending->request.safety, pending->request.has_origin)) {
+  const bool is_remembered = pending->request.has_origin && !core->server_memory().empty();
+  if (may_retry(result, pending->request.safety, is_remembered)) {
     const Instant now = host::run_now();
     if (now < pending->deadline && budget.take()) {
       ++retried;
-      pending->sent |= result.executed != Executed::no;
+      if (result.executed != Executed::no && !std::exchange(pending->sent, true)) {
+        pending->sent_to = core->server_memory();
+      }
       pending->not_before = now + pending->back_off.next(random);
       waiting.push_back(std::move(pending));
       return;
     }
+  }
+  if (pending->sent) {
+    result.executed = Executed::maybe;  // this try was refused, perhaps, but not the one before
   }
   pending->done(std::move(result));
   spare.keep(std::move(pending));
@@ -158,7 +164,7 @@ void RpcClient::Impl::send_waiting(Instant now) {
   std::list<std::unique_ptr<Pending>> due;
   for (auto next = waiting.begin(); next != waiting.end();) {
     const auto call = next++;
-    if ((*call)->deadline <= now || (takes_calls() && (*call)->not_before <= now)) {
+    if ((*call)->deadline <= now || (takes(**call) && (*call)->not_before <= now)) {
       due.splice(due.end(), waiting, call);
     }
   }
@@ -167,6 +173,9 @@ void RpcClient::Impl::send_waiting(Instant now) {
       const std::string after = last_failure.empty() ? "" : ", last failure: " + last_failure;
       call->done(failure(Code::deadline_exceeded, call->sent ? Executed::maybe : Executed::no,
                          "no server answered in time" + after));
+    } else if (call->wants_who_remembers() && call->sent_to != core->server_memory()) {
+      call->done(failure(Code::unavailable, Executed::maybe,
+                         "the server that may have executed it is gone, this one would not know"));
     } else {
       send(now, std::move(call));
     }
@@ -178,7 +187,7 @@ void RpcClient::Impl::arm() {
   Instant due = core ? core->wake_at() : never;
   for (const auto& call : waiting) {
     due = std::min(due, call->deadline);
-    if (takes_calls()) {
+    if (takes(*call)) {
       due = std::min(due, call->not_before);
     }
   }

@@ -49,7 +49,11 @@ struct RpcClient::Pending {
   BackOff back_off{BackOff::Options{}};
   Instant not_before{};
   bool one_way = false;
-  bool sent = false;  // it may have been executed by somebody
+  bool sent = false;  // it may have been executed by somebody …
+  Bytes sent_to;      // … whose memory this is
+
+  /// It may go only to whom would recognize it.
+  bool wants_who_remembers() const { return sent && request.safety == Safety::once; }
 };
 
 /// Calls that have ended, for their memory. The loop's thread alone.
@@ -152,6 +156,9 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   bool takes_calls() const {
     return (state == State::up || (state == State::greeting && sends_before_hello())) &&
            !core->server_is_leaving();
+  }
+  bool takes(const Pending& call) const {
+    return takes_calls() && (state == State::up || !call.wants_who_remembers());
   }
   /// Still within connect_patience, or else to be given up.
   bool must_be_up_in_time() const {

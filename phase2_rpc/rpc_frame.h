@@ -137,6 +137,10 @@ class FrameStream {
   std::string why_;
 };
 
+/// A server's feature: the name of what remembers its operations with an origin. Servers that say
+/// the same one remember for each other; without it nobody knows.
+inline constexpr std::uint32_t feature_memory = 1;
+
 /// What each side says of itself first. Unknown features are skipped.
 struct Hello {
   struct Feature {

@@ -84,6 +84,7 @@ struct RpcServer::Impl : std::enable_shared_from_this<RpcServer::Impl> {
   ServerCore::Options core_options() const;
 
   const Options options;
+  const Bytes memory_of_this_life = draw_nonce();
   Dispatcher& dispatcher;
   const Notice notice;
   std::shared_ptr<asio::ssl::context> tls;
@@ -223,6 +224,9 @@ void RpcServer::Impl::on_accept(boost::system::error_code error, tcp::socket soc
 
 ServerCore::Options RpcServer::Impl::core_options() const {
   ServerCore::Options core = options.core;
+  if (core.memory.empty()) {
+    core.memory = memory_of_this_life;
+  }
   if (!options.secret.empty()) {
     core.nonce = draw_nonce();
     core.verify = [secret = options.secret, nonce = core.nonce](ByteView proof) {

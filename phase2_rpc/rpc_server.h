@@ -43,7 +43,7 @@ class RpcServer {
     Duration write_patience = std::chrono::seconds{30};
     /// From accept to the end of the client's hello, TLS included.
     Duration hello_patience = std::chrono::seconds{10};
-    ServerCore::Options core;
+    ServerCore::Options core;  // its memory, if it has no name: one of this life alone
     TlsFiles tls;
     bool insecure = false;  // without TLS, may serve others than this machine
     std::string secret;     // of the cluster; empty: nobody is trusted

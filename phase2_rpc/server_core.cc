@@ -9,11 +9,14 @@ namespace kv::rpc {
 
 ServerCore::ServerCore(const Options& options, Calls& calls, Instant now)
     : options_(options), calls_(calls), keep_alive_(options.keep_alive, now) {
-  const Hello hello{.calls_in_flight_max = options_.calls_in_flight_max,
-                    .bytes_in_flight_max = options_.bytes_in_flight_max,
-                    .nonce = options_.nonce,
-                    .proof = {},
-                    .features = {}};
+  Hello hello{.calls_in_flight_max = options_.calls_in_flight_max,
+              .bytes_in_flight_max = options_.bytes_in_flight_max,
+              .nonce = options_.nonce,
+              .proof = {},
+              .features = {}};
+  if (!options_.memory.empty()) {
+    hello.features.push_back({.id = feature_memory, .value = options_.memory});
+  }
   append_frame(output_, {.type = FrameType::hello}, {}, wire::encode(hello));
 }
 

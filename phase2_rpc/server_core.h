@@ -55,7 +55,8 @@ class ServerCore {
     std::size_t bytes_in_flight_max = 16 * 1024 * 1024;
     KeepAlive::Options keep_alive{.silence_max = std::chrono::seconds{60},
                                   .ping_patience = std::chrono::seconds{15}};
-    Bytes nonce;  // 16 unguessable bytes, new for each connection; empty: nobody is trusted
+    Bytes memory = {};  // its name, see feature_memory; empty: says none
+    Bytes nonce;        // 16 unguessable bytes, new for each connection; empty: nobody is trusted
     /// Whether `proof` answers our nonce. Called at most once.
     std::function<bool(ByteView proof)> verify;
   };

@@ -165,6 +165,17 @@ BOOST_AUTO_TEST_CASE(a_server_that_goes_away_gets_no_new_calls_and_answers_the_o
   BOOST_TEST(pair.results.at(1).body == "done");
 }
 
+BOOST_AUTO_TEST_CASE(a_servers_hello_names_its_memory) {
+  CorePair named{{}, {.memory = "of one life"}};
+  BOOST_TEST(!named.client.greeted());
+  BOOST_REQUIRE(named.exchange());
+  BOOST_TEST(named.client.greeted());
+  BOOST_TEST(named.client.server_memory() == "of one life");
+  CorePair nameless;
+  BOOST_REQUIRE(nameless.exchange());
+  BOOST_TEST(nameless.client.server_memory() == "");
+}
+
 BOOST_AUTO_TEST_CASE(a_call_may_be_started_from_a_done) {
   CorePair pair;
   const OutgoingCall call{.method = 20, .metadata = {}, .body = "x", .deadline = never};
