@@ -56,6 +56,7 @@ std::optional<CallId> ClientCore::start(Instant now, const OutgoingCall& call, D
   Slot& slot = slots_[index];
   slot.serial = next_serial_++;
   slot.id = (slot.serial << slot_bits) | index;
+  slot.number = call.number;
   slot.deadline = call.deadline;
   slot.bytes = call.metadata.size() + call.body.size();
   slot.done = std::move(done);
@@ -132,6 +133,16 @@ bool ClientCore::cancel(CallId id) {
   append_control(FrameType::cancel, id);
   end(*slot, failure(Code::cancelled, Executed::maybe, "the caller gave up"));
   return true;
+}
+
+std::vector<CallId> ClientCore::find(const std::vector<std::uint64_t>& numbers) const {
+  std::vector<CallId> found;
+  for (const Slot& slot : slots_) {
+    if (slot.id != 0 && std::ranges::binary_search(numbers, slot.number)) {
+      found.push_back(slot.id);
+    }
+  }
+  return found;
 }
 
 void ClientCore::append_control(FrameType type, CallId id) {

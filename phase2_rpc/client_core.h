@@ -31,6 +31,7 @@ struct OutgoingCall {
   ByteView body;
   Instant deadline = never;
   bool idempotent = false;
+  std::uint64_t number = 0;  // the caller's own, for find()
 };
 
 struct ClientCounts {
@@ -69,6 +70,9 @@ class ClientCore {
   /// has ended before.
   bool cancel(CallId id);
 
+  /// The calls in flight whose caller's numbers are in `numbers`, sorted. Looks at all calls.
+  std::vector<CallId> find(const std::vector<std::uint64_t>& numbers) const;
+
   /// Takes what came from the server. False, with why(): it does not speak this protocol; drop
   /// the connection and call lost().
   bool feed(Instant now, ByteView bytes);
@@ -100,6 +104,7 @@ class ClientCore {
   struct Slot {
     CallId id = 0;  // 0: free
     std::uint64_t serial = 0;
+    std::uint64_t number = 0;
     Instant deadline = never;
     std::size_t bytes = 0;
     Done done;

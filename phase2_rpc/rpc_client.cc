@@ -1,6 +1,9 @@
 #include "phase2_rpc/rpc_client.h"
 
+#include <algorithm>
+#include <functional>
 #include <future>
+#include <iterator>
 #include <utility>
 
 #include <boost/asio/post.hpp>
@@ -14,26 +17,47 @@ thread_local const RpcClient::Impl* RpcClient::Impl::turn_of_this_thread = nullp
 
 // --- calls ---------------------------------------------------------------------------------------
 
-/// From any thread. False, and `pending` is still the caller's, if too much mail waits.
-bool RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
+/// From any thread. 0, and `pending` is still the caller's, if too much mail waits.
+CallNumber RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
   bool wake = false;
+  CallNumber number = 0;
   {
     const std::lock_guard lock{mutex};
     if (mail.size() >= options.core.calls_in_flight_max) {
-      return false;
+      return 0;
     }
+    if (pending->number == 0) {
+      pending->number = std::exchange(next_number, next_number + number_step);
+    }
+    number = pending->number;
     mail.push_back(std::move(pending));
     wake = !std::exchange(mail_posted, true);
   }
   if (wake) {  // once for all mail that comes before the loop looks
     asio::post(loop, [self = shared_from_this()] { self->take_mail(); });
   }
-  return true;
+  return number;
 }
 
-void RpcClient::Impl::post_or_refuse(std::unique_ptr<Pending> pending) {
-  if (!post(pending)) {
+/// 0 if it has ended in here.
+CallNumber RpcClient::Impl::post_or_refuse(std::unique_ptr<Pending> pending) {
+  const CallNumber number = post(pending);
+  if (number == 0) {
     pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+  }
+  return number;
+}
+
+/// From any thread, by the way that the call itself has taken: so it is there before.
+void RpcClient::Impl::cancel(CallNumber number) {
+  bool wake = false;
+  {
+    const std::lock_guard lock{mutex};
+    given_up.push_back(number);
+    wake = !std::exchange(mail_posted, true);
+  }
+  if (wake) {
+    asio::post(loop, [self = shared_from_this()] { self->take_mail(); });
   }
 }
 
@@ -46,13 +70,18 @@ void RpcClient::Impl::promise_to_look() {
 /// False if there was none.
 bool RpcClient::Impl::take_mail() {
   std::vector<std::unique_ptr<Pending>> taken;
+  std::vector<CallNumber> numbers;
   {
     const std::lock_guard lock{mutex};
     taken.swap(mail);
+    numbers.swap(given_up);
     mail_posted = false;
   }
-  if (taken.empty()) {
+  if (taken.empty() && numbers.empty()) {
     return false;
+  }
+  if (!numbers.empty()) {
+    cancel_all(numbers, taken);
   }
   const Instant now = host::run_now();
   for (auto& pending : taken) {
@@ -61,6 +90,34 @@ bool RpcClient::Impl::take_mail() {
   write();
   arm();
   return true;
+}
+
+/// Those of `taken`, of the waiting and of those in flight that have one of `numbers`.
+void RpcClient::Impl::cancel_all(std::vector<CallNumber>& numbers,
+                                 std::vector<std::unique_ptr<Pending>>& taken) {
+  std::ranges::sort(numbers);
+  const auto is_cancelled = [&](const auto& pending) {
+    return std::ranges::binary_search(numbers, pending->number);
+  };
+  std::list<std::unique_ptr<Pending>> unsent;  // first out of the lists: callbacks may call
+  const auto from = std::stable_partition(taken.begin(), taken.end(), std::not_fn(is_cancelled));
+  std::move(from, taken.end(), std::back_inserter(unsent));
+  taken.erase(from, taken.end());
+  for (auto next = waiting.begin(); next != waiting.end();) {
+    const auto call = next++;
+    if (is_cancelled(*call)) {
+      unsent.splice(unsent.end(), waiting, call);
+    }
+  }
+  for (const auto& call : unsent) {
+    call->done(failure(Code::cancelled, call->sent ? Executed::maybe : Executed::no,
+                       "the caller gave up"));
+  }
+  if (core) {
+    for (const CallId id : core->find(numbers)) {
+      core->cancel(id);
+    }
+  }
 }
 
 void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
@@ -115,7 +172,8 @@ bool RpcClient::Impl::start(Instant now, std::unique_ptr<Pending>& pending, Call
                               .metadata = call.request.metadata,
                               .body = call.request.body,
                               .deadline = call.deadline,
-                              .idempotent = call.request.safety == Safety::idempotent};
+                              .idempotent = call.request.safety == Safety::idempotent,
+                              .number = call.number};
   if (call.one_way) {
     std::ignore = core->notify(now, outgoing, refusal);  // best effort is what was asked for
     return true;
@@ -266,22 +324,25 @@ const std::string& RpcClient::why_unusable() const {
   return impl_->why_unusable;
 }
 
-void RpcClient::call(Request request, Duration patience, Done done) {
+CallNumber RpcClient::call(Request request, Duration patience, Done done) {
   if (Request* const room = room_in_turn()) {
     *room = std::move(request);
-    call_in_turn(patience, std::move(done));
-    return;
+    return call_in_turn(patience, std::move(done));
   }
   auto pending = std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
                                            std::move(done), BackOff{impl_->options.back_off});
-  impl_->post_or_refuse(std::move(pending));
+  return impl_->post_or_refuse(std::move(pending));
+}
+
+void RpcClient::cancel(CallNumber number) {
+  impl_->cancel(number);
 }
 
 Request* RpcClient::room_in_turn() {
   return impl_->in_turn() ? &impl_->spare.room(*impl_) : nullptr;
 }
 
-void RpcClient::call_in_turn(Duration patience, Done done) {
+CallNumber RpcClient::call_in_turn(Duration patience, Done done) {
   const Instant now = host::run_now();
   std::unique_ptr<Pending> pending = impl_->spare.take();
   pending->deadline = now + patience;
@@ -289,24 +350,31 @@ void RpcClient::call_in_turn(Duration patience, Done done) {
   pending->back_off = BackOff{impl_->options.back_off};
   pending->not_before = {};
   pending->sent = false;
-  if (!impl_->send_in_turn(now, pending)) {
-    impl_->post_or_refuse(std::move(pending));
-  }
+  const CallNumber number = impl_->next_number_in_turn;
+  impl_->next_number_in_turn += Impl::number_step;
+  pending->number = number;
+  return impl_->send_in_turn(now, pending) ? number : impl_->post_or_refuse(std::move(pending));
 }
 
 bool RpcClient::notify(Request request) {
   auto pending = std::make_unique<Pending>(*impl_, std::move(request), never, nullptr,
                                            BackOff{impl_->options.back_off});
   pending->one_way = true;
-  return impl_->post(pending);
+  return impl_->post(pending) != 0;
 }
 
 std::future<CallResult> RpcClient::call_soon(Request request, Duration patience) {
+  CallNumber number = 0;
+  return call_soon(std::move(request), patience, number);
+}
+
+std::future<CallResult> RpcClient::call_soon(Request request, Duration patience,
+                                             CallNumber& number) {
   check(impl_->drive == Drive::own_thread);
   auto promise = std::make_shared<std::promise<CallResult>>();
   auto future = promise->get_future();
-  call(std::move(request), patience,
-       [promise](CallResult&& result) { promise->set_value(std::move(result)); });
+  number = call(std::move(request), patience,
+                [promise](CallResult&& result) { promise->set_value(std::move(result)); });
   return future;
 }
 

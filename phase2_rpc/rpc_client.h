@@ -46,6 +46,9 @@ struct Answered {
   std::optional<Answer> answer;  // there if the result is ok
 };
 
+/// Of a call, at its client; never 0.
+using CallNumber = std::uint64_t;
+
 struct ClientCountsAll {
   std::uint64_t started = 0;
   std::uint64_t retried = 0;
@@ -88,13 +91,20 @@ class RpcClient {
 
   /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
   /// reconnecting included): then with deadline_exceeded. If as many calls as may be in flight wait
-  /// to be looked at, it runs in here, with resource_exhausted and not executed.
-  void call(Request request, Duration patience, Done done);
+  /// to be looked at, it runs in here, with resource_exhausted and not executed. What cancel()
+  /// takes is returned, 0 if the call has ended in here.
+  CallNumber call(Request request, Duration patience, Done done);
+  /// Unless the call has ended: ends it as cancelled, on the client's thread, and tells the server
+  /// to spare itself the work. Not executed, if it was never sent. From any thread. For the
+  /// exception: it looks at all calls.
+  void cancel(CallNumber number);
   /// Wants no answer, and does not learn whether it arrived: it is dropped if there is no
   /// connection, or too much in flight. False if too many calls wait to be looked at.
   bool notify(Request request);
 
   std::future<CallResult> call_soon(Request request, Duration patience = patience_default);
+  /// The same, with what cancel() takes.
+  std::future<CallResult> call_soon(Request request, Duration patience, CallNumber& number);
   CallResult call_and_wait(Request request, Duration patience = patience_default);
 
   template <typename Ask, typename Answer>
@@ -106,15 +116,14 @@ class RpcClient {
 
   /// `done(Answered<Answer>&&)`.
   template <typename Ask, typename Answer, typename DoneFunction>
-  void call(const Method<Ask, Answer>& method, const Ask& ask, const Metadata& metadata,
-            Duration patience, DoneFunction done) {
+  CallNumber call(const Method<Ask, Answer>& method, const Ask& ask, const Metadata& metadata,
+                  Duration patience, DoneFunction done) {
     Done told = [done = std::move(done)](const CallResult& result) { done(read<Answer>(result)); };
     if (Request* const room = room_in_turn()) {
       fill(*room, method, ask, metadata);
-      call_in_turn(patience, std::move(told));
-      return;
+      return call_in_turn(patience, std::move(told));
     }
-    call(request_of(method, ask, metadata), patience, std::move(told));
+    return call(request_of(method, ask, metadata), patience, std::move(told));
   }
 
   template <typename Ask, typename Answer>
@@ -169,7 +178,7 @@ class RpcClient {
   /// In one of this client's callbacks: a blank request, in the memory that an earlier call has
   /// left, where it stays for call_in_turn(), which follows. Elsewhere nothing.
   Request* room_in_turn();
-  void call_in_turn(Duration patience, Done done);
+  CallNumber call_in_turn(Duration patience, Done done);
 
   std::shared_ptr<RpcLoop> loop_;
   std::shared_ptr<Impl> impl_;  // until the loop has forgotten its last operation

@@ -43,6 +43,7 @@ struct RpcClient::Pending {
         back_off(its_back_off) {}
 
   Impl& client;
+  CallNumber number = 0;
   Request request;
   Instant deadline{};
   Done done;
@@ -130,11 +131,13 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   void write_rest(std::size_t done);
 
   // Calls.
-  bool post(std::unique_ptr<Pending>& pending);
-  void post_or_refuse(std::unique_ptr<Pending> pending);
+  CallNumber post(std::unique_ptr<Pending>& pending);
+  CallNumber post_or_refuse(std::unique_ptr<Pending> pending);
+  void cancel(CallNumber number);
   bool send_in_turn(Instant now, std::unique_ptr<Pending>& pending);
   void promise_to_look();
   bool take_mail();
+  void cancel_all(std::vector<CallNumber>& numbers, std::vector<std::unique_ptr<Pending>>& taken);
   void admit(Instant now, std::unique_ptr<Pending> pending);
   void send(Instant now, std::unique_ptr<Pending> pending);
   bool start(Instant now, std::unique_ptr<Pending>& pending, CallResult& refusal);
@@ -206,8 +209,14 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   RetryBudget budget;
   Instant armed_for = never;
 
-  std::mutex mutex;  // guards mail and mail_posted
+  // From 1 on, and without a lock: one in two is for calls by callbacks, on the loop's thread.
+  static constexpr CallNumber number_step = 2;
+  CallNumber next_number_in_turn = 1;
+
+  std::mutex mutex;  // guards what follows, to mail_posted
   std::vector<std::unique_ptr<Pending>> mail;
+  std::vector<CallNumber> given_up;
+  CallNumber next_number = 2;
   bool mail_posted = false;
 
   std::atomic<bool> connected{false};

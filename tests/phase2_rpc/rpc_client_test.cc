@@ -3,14 +3,21 @@
 
 #include <array>
 #include <atomic>
+#include <future>
+#include <optional>
 #include <thread>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "phase2_rpc/rpc_awaitable.h"
 #include "tests/phase2_rpc/relay.h"
 #include "tests/phase2_rpc/rpc_world.h"
 
@@ -39,15 +46,17 @@ class Acceptor {
   tcp::acceptor acceptor_{loop_, {boost::asio::ip::make_address("127.0.0.1"), 0}};
 };
 
-/// The id of the first call that comes.
-CallId read_request(tcp::socket& socket) {
+const host::Endpoint nobody{.host = "127.0.0.1", .port = 1};
+
+/// The id of the first frame of that type.
+CallId read_until(tcp::socket& socket, FrameType type) {
   CallId id = 0;
   FrameStream stream;
   std::array<char, 4096> bytes{};
   while (id == 0) {
     const std::size_t count = socket.read_some(boost::asio::buffer(bytes));
     BOOST_REQUIRE(stream.feed({bytes.data(), count}, [&](const Frame& frame) {
-      id = frame.header.type == FrameType::request ? frame.header.id : id;
+      id = frame.header.type == type ? frame.header.id : id;
     }));
   }
   return id;
@@ -165,7 +174,7 @@ BOOST_AUTO_TEST_CASE(a_call_refused_after_a_try_that_may_have_run_is_not_called_
   auto call = client.call_soon(RpcClient::request_of(echo, Text{}, {}), 30s);
   {
     tcp::socket first = server.accept();
-    read_request(first);
+    read_until(first, FrameType::request);
   }
   tcp::socket second = server.accept();
   Bytes refusal;
@@ -173,10 +182,71 @@ BOOST_AUTO_TEST_CASE(a_call_refused_after_a_try_that_may_have_run_is_not_called_
                {.type = FrameType::answer,
                 .flags = frame_not_executed,
                 .code = Code::permission_denied,
-                .id = read_request(second)},
+                .id = read_until(second, FrameType::request)},
                {}, "not you");
   boost::asio::write(second, boost::asio::buffer(refusal));
   BOOST_TEST((call.get() == failure(Code::permission_denied, Executed::maybe, "not you")));
+}
+
+BOOST_AUTO_TEST_CASE(a_cancelled_call_in_flight_ends_and_its_server_is_told) {
+  Acceptor server;
+  RpcClient client{{.servers = {server.address()}}, ignore};
+  CallNumber number = 0;
+  auto call = client.call_soon(RpcClient::request_of(hold, Text{}, {}), 30s, number);
+  tcp::socket heard = server.accept();
+  const CallId id = read_until(heard, FrameType::request);
+  client.cancel(number);
+  BOOST_TEST((call.get() == failure(Code::cancelled, Executed::maybe, "the caller gave up")));
+  BOOST_TEST(read_until(heard, FrameType::cancel) == id);
+}
+
+BOOST_AUTO_TEST_CASE(a_call_cancelled_before_it_was_sent_is_not_executed) {
+  RpcClient client{{.servers = {nobody}}, ignore};
+  CallNumber number = 0;
+  auto call = client.call_soon(RpcClient::request_of(add, Text{"1"}, {}), 30s, number);
+  client.cancel(number);
+  BOOST_TEST((call.get() == failure(Code::cancelled, Executed::no, "the caller gave up")));
+}
+
+BOOST_AUTO_TEST_CASE(a_callback_may_cancel_what_it_has_called) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  std::promise<CallResult> cancelled;
+  client.call(echo, Text{}, {}, 30s, [&](const Answered<Text>&) {
+    client.cancel(
+        client.call(RpcClient::request_of(hold, Text{}, {}), 30s,
+                    [&](CallResult&& result) { cancelled.set_value(std::move(result)); }));
+  });
+  BOOST_TEST((cancelled.get_future().get().code == Code::cancelled));
+}
+
+BOOST_AUTO_TEST_CASE(cancelling_a_call_that_has_ended_does_nothing_to_those_that_follow) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  CallNumber number = 0;
+  client.call_soon(RpcClient::request_of(echo, Text{}, {}), 30s, number).wait();
+  client.cancel(number);
+  client.cancel(0);
+  BOOST_TEST(client.call_and_wait(echo, Text{"next"}).answer.value().text == "next");
+}
+
+BOOST_AUTO_TEST_CASE(cancelling_a_coroutine_cancels_the_call_it_awaits) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  boost::asio::io_context loop;
+  boost::asio::cancellation_signal signal;
+  std::optional<CallResult> heard;
+  auto talk = [&]() -> boost::asio::awaitable<void> {
+    Request request = RpcClient::request_of(hold, Text{}, {});
+    heard = co_await call_async(client, std::move(request), 30s);
+  };
+  boost::asio::co_spawn(loop, talk(),
+                        boost::asio::bind_cancellation_slot(signal.slot(), boost::asio::detached));
+  loop.poll();
+  world.service.wait_until_held(1);
+  signal.emit(boost::asio::cancellation_type::terminal);
+  loop.run();
+  BOOST_TEST((heard.value().code == Code::cancelled));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
