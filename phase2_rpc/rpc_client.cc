@@ -13,6 +13,18 @@
 #include "phase2_rpc/rpc_client_impl.h"
 
 namespace kv::rpc {
+namespace {
+
+CallResult without_patience() {
+  return failure(Code::deadline_exceeded, Executed::no, "the caller has no patience");
+}
+
+Instant deadline_after(Instant now, Duration patience) {
+  return patience >= RpcClient::patience_most ? never : now + patience;
+}
+
+}  // namespace
+
 thread_local const RpcClient::Impl* RpcClient::Impl::turn_of_this_thread = nullptr;
 
 // --- calls ---------------------------------------------------------------------------------------
@@ -325,11 +337,16 @@ const std::string& RpcClient::why_unusable() const {
 }
 
 CallNumber RpcClient::call(Request request, Duration patience, Done done) {
+  if (patience <= Duration::zero()) {
+    done(without_patience());
+    return 0;
+  }
   if (Request* const room = room_in_turn()) {
     *room = std::move(request);
     return call_in_turn(patience, std::move(done));
   }
-  auto pending = std::make_unique<Pending>(*impl_, std::move(request), host::run_now() + patience,
+  auto pending = std::make_unique<Pending>(*impl_, std::move(request),
+                                           deadline_after(host::run_now(), patience),
                                            std::move(done), BackOff{impl_->options.back_off});
   return impl_->post_or_refuse(std::move(pending));
 }
@@ -343,9 +360,13 @@ Request* RpcClient::room_in_turn() {
 }
 
 CallNumber RpcClient::call_in_turn(Duration patience, Done done) {
+  if (patience <= Duration::zero()) {
+    done(without_patience());
+    return 0;
+  }
   const Instant now = host::run_now();
   std::unique_ptr<Pending> pending = impl_->spare.take();
-  pending->deadline = now + patience;
+  pending->deadline = deadline_after(now, patience);
   pending->done = std::move(done);
   pending->back_off = BackOff{impl_->options.back_off};
   pending->not_before = {};
@@ -379,6 +400,9 @@ std::future<CallResult> RpcClient::call_soon(Request request, Duration patience,
 }
 
 CallResult RpcClient::call_and_wait(Request request, Duration patience) {
+  if (impl_->loop.get_executor().running_in_this_thread()) {
+    return failure(Code::failed_precondition, Executed::no, "a callback must not wait for a call");
+  }
   if (impl_->drive == Drive::own_thread) {
     return call_soon(std::move(request), patience).get();
   }

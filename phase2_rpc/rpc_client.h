@@ -76,6 +76,8 @@ class RpcClient {
   using Notice = std::function<void(Level level, std::string_view fields)>;
 
   static constexpr Duration patience_default = std::chrono::seconds{2};
+  /// From here on patience has no end.
+  static constexpr Duration patience_most = std::chrono::hours{24 * 365 * 100};
   static constexpr std::size_t body_bytes_usual = 128;  // of a request: room for it at once
 
   RpcClient(const Options& options, Notice notice);
@@ -90,9 +92,11 @@ class RpcClient {
   const std::string& why_unusable() const;
 
   /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
-  /// reconnecting included): then with deadline_exceeded. If as many calls as may be in flight wait
+  /// reconnecting included): then with deadline_exceeded. It must not throw: that ends the process.
+  /// If as many calls as may be in flight wait
   /// to be looked at, it runs in here, with resource_exhausted and not executed. What cancel()
-  /// takes is returned, 0 if the call has ended in here.
+  /// takes is returned, 0 if the call has ended in here. So does one without patience (zero or
+  /// less), not executed.
   CallNumber call(Request request, Duration patience, Done done);
   /// Unless the call has ended: ends it as cancelled, on the client's thread, and tells the server
   /// to spare itself the work. Not executed, if it was never sent. From any thread. For the
@@ -105,6 +109,8 @@ class RpcClient {
   std::future<CallResult> call_soon(Request request, Duration patience = patience_default);
   /// The same, with what cancel() takes.
   std::future<CallResult> call_soon(Request request, Duration patience, CallNumber& number);
+  /// failed_precondition at once, not executed, on the client's own thread, in a callback, where it
+  /// would wait for itself; call_soon().get() there does.
   CallResult call_and_wait(Request request, Duration patience = patience_default);
 
   template <typename Ask, typename Answer>
@@ -151,7 +157,8 @@ class RpcClient {
     return answered;
   }
 
-  /// Drive::caller: runs the loop until `until()` is true; it is asked after each event.
+  /// Drive::caller: runs the loop until `until()` is true; it is asked after each event. Not in a
+  /// callback.
   void drive(const std::function<bool()>& until);
 
   /// A server has said hello, and is not lost since.

@@ -249,5 +249,42 @@ BOOST_AUTO_TEST_CASE(cancelling_a_coroutine_cancels_the_call_it_awaits) {
   BOOST_TEST((heard.value().code == Code::cancelled));
 }
 
+BOOST_AUTO_TEST_CASE(a_callback_that_would_wait_for_a_call_is_refused_at_once) {
+  World world;
+  for (const auto drive : {RpcClient::Drive::own_thread, RpcClient::Drive::caller}) {
+    auto options = world.to_server();
+    options.drive = drive;
+    RpcClient client{options, ignore};
+    std::promise<CallResult> nested;
+    auto result = nested.get_future();
+    client.call(echo, Text{}, {}, 30s, [&](const Answered<Text>&) {
+      nested.set_value(client.call_and_wait(echo, Text{}, {}, 30s).result);
+    });
+    BOOST_TEST(client.call_and_wait(echo, Text{"outside"}, {}, 30s).answer.has_value());
+    const CallResult told = result.get();
+    BOOST_TEST((told.code == Code::failed_precondition));
+    BOOST_TEST((told.executed == Executed::no));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(patience_may_be_without_end) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  for (const Duration patience : {Duration::max(), Duration::max() / 2, Duration{1h * 24 * 3650}}) {
+    BOOST_TEST(client.call_and_wait(echo, Text{"x"}, {}, patience).answer.has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_call_without_patience_ends_at_once_and_is_not_executed) {
+  World world;
+  RpcClient client{world.to_server(), ignore};
+  for (const Duration patience : {Duration{0}, Duration{-1}, Duration::min()}) {
+    const CallResult result = client.call_and_wait(add, Text{"1"}, {}, patience).result;
+    BOOST_TEST((result.code == Code::deadline_exceeded));
+    BOOST_TEST((result.executed == Executed::no));
+  }
+  BOOST_TEST(client.counts().started == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 }  // namespace kv::rpc
