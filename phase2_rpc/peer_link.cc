@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -33,6 +32,7 @@ PeerLink::PeerLink(asio::io_context& loop, const RpcPeerTransport::Options& opti
       peer_(peer),
       notice_(std::move(notice)),
       timer_(loop),
+      names_(loop),
       random_(options.seed + peer.node.value),
       back_off_({.first = options.retry_first, .longest = options.retry_max}),
       socket_(loop) {}
@@ -133,16 +133,21 @@ void PeerLink::connect() {
     return;
   }
   state_ = State::connecting;
-  std::string why;
-  const auto addresses = host::resolve(peer_.rpc, SOCK_STREAM, host::Purpose::connect, why);
-  if (addresses.empty()) {
-    fail(why);
-    return;
-  }
-  const host::SocketAddress& address = addresses[attempts_++ % addresses.size()];
-  tcp::endpoint endpoint;
-  endpoint.resize(address.length);
-  std::memcpy(endpoint.data(), address.get(), address.length);
+  // It may outlive the link's place among the peers: a name server is not hurried.
+  names_.start(peer_.rpc, [this, self = shared_from_this(), its_life = life_](
+                              const std::vector<tcp::endpoint>& addresses, const std::string& why) {
+    if (its_life != life_) {
+      return;
+    }
+    if (addresses.empty()) {
+      fail(why);
+    } else {
+      connect_to(addresses[attempts_++ % addresses.size()]);
+    }
+  });
+}
+
+void PeerLink::connect_to(const tcp::endpoint& endpoint) {
   arm(host::run_now() + options_.connect_patience);
   socket_.async_connect(endpoint, [this, its_life = life_](error_code error) {
     if (its_life != life_) {
@@ -186,6 +191,7 @@ void PeerLink::on_connected() {
 /// The connection is of no more use: another is tried after a pause.
 void PeerLink::fail(const std::string& why) {
   timer_.cancel();
+  names_.cancel();
   error_code ignored;  // closed is closed
   {
     const std::lock_guard lock{mutex_};

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "common/core/random.h"
 #include "phase2_rpc/client_core.h"
+#include "phase2_rpc/name_lookup.h"
 #include "phase2_rpc/peer_transport.h"
 #include "phase2_rpc/retry.h"
 #include "phase2_rpc/tls_pipe.h"
@@ -22,7 +24,7 @@ namespace kv::rpc {
 
 /// gather() and flush() from the sending thread, ready() and counts() from any, the rest from the
 /// loop's.
-class PeerLink {
+class PeerLink : public std::enable_shared_from_this<PeerLink> {
  public:
   PeerLink(boost::asio::io_context& loop, const RpcPeerTransport::Options& options,
            const host::Peer& peer, RpcPeerTransport::Notice notice);
@@ -47,6 +49,7 @@ class PeerLink {
   enum class State : std::uint8_t { idle, connecting, greeting, up };
 
   // On the loop's thread, without the lock.
+  void connect_to(const boost::asio::ip::tcp::endpoint& endpoint);
   void on_connected();
   void read();
   void on_input(std::size_t count);
@@ -73,6 +76,7 @@ class PeerLink {
 
   // The loop's thread alone.
   boost::asio::steady_timer timer_;
+  NameLookup names_;  // without a patience of its own: it ends, and connecting has its own
   Random random_;
   BackOff back_off_;
   State state_ = State::idle;

@@ -1,6 +1,5 @@
 // The connection of an RpcClient: to one server after another, and what goes over its stream.
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include <boost/asio/buffer.hpp>
@@ -30,22 +29,21 @@ void RpcClient::Impl::connect() {
   state = State::connecting;
   connect_at = now + options.connect_patience *
                          (1 << std::min(tries_in_vain / options.servers.size(), doublings_max));
-  std::string why;
-  addresses.clear();
-  for (const host::SocketAddress& address :
-       host::resolve(options.servers[server], SOCK_STREAM, host::Purpose::connect, why)) {
-    tcp::endpoint endpoint;
-    endpoint.resize(address.length);
-    std::memcpy(endpoint.data(), address.get(), address.length);
-    addresses.insert(addresses.begin(), endpoint);
-  }
-  if (addresses.empty()) {
-    disconnect(why);
-    return;
-  }
-  const tcp::endpoint first = addresses.back();
-  addresses.pop_back();
-  connect_to(first);
+  names.start(options.servers[server],
+              [this, self = shared_from_this(), its_life = life](
+                  const std::vector<tcp::endpoint>& found, const std::string& why) {
+                if (its_life != life || state != State::connecting) {
+                  return;
+                }
+                if (found.empty()) {
+                  disconnect(why);
+                  return;
+                }
+                addresses.assign(found.rbegin(), found.rend());
+                const tcp::endpoint first = addresses.back();
+                addresses.pop_back();
+                connect_to(first);
+              });
 }
 
 void RpcClient::Impl::connect_to(const tcp::endpoint& endpoint) {
@@ -126,6 +124,7 @@ void RpcClient::Impl::disconnect(const std::string& why) {
   }
   last_failure = why;
   ++life;
+  names.cancel();
   if (stream) {
     error_code ignored;  // closed is closed
     socket().close(ignored);

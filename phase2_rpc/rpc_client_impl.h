@@ -21,6 +21,7 @@
 #include "common/core/check.h"
 #include "phase2_rpc/cluster_secret.h"
 #include "phase2_rpc/loop_turns.h"
+#include "phase2_rpc/name_lookup.h"
 #include "phase2_rpc/rpc_client.h"
 
 namespace kv::rpc {
@@ -100,6 +101,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
         loop(its_loop.io()),
         turns(its_loop.turns()),
         timer(loop),
+        names(loop),
         random(its_options.seed),
         reconnect(its_options.back_off) {
     check(!options.servers.empty());
@@ -181,6 +183,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   asio::io_context& loop;
   LoopTurns& turns;
   asio::steady_timer timer;
+  NameLookup names;
   Random random;
 
   std::optional<std::variant<PlainStream, TlsStream>> stream;
