@@ -19,6 +19,10 @@ CallResult without_patience() {
   return failure(Code::deadline_exceeded, Executed::no, "the caller has no patience");
 }
 
+CallResult too_much_waits() {
+  return failure(Code::resource_exhausted, Executed::no, "too many calls or bytes wait");
+}
+
 Instant deadline_after(Instant now, Duration patience) {
   return patience >= RpcClient::patience_most ? never : now + patience;
 }
@@ -35,9 +39,12 @@ CallNumber RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
   CallNumber number = 0;
   {
     const std::lock_guard lock{mutex};
-    if (mail.size() >= options.core.calls_in_flight_max) {
+    const std::size_t bytes = pending->bytes();
+    if (mail.size() >= options.core.calls_in_flight_max ||
+        !has_room_for(bytes, mail_bytes + waiting_bytes.load(std::memory_order_relaxed))) {
       return 0;
     }
+    mail_bytes += bytes;
     if (pending->number == 0) {
       pending->number = std::exchange(next_number, next_number + number_step);
     }
@@ -55,7 +62,7 @@ CallNumber RpcClient::Impl::post(std::unique_ptr<Pending>& pending) {
 CallNumber RpcClient::Impl::post_or_refuse(std::unique_ptr<Pending> pending) {
   const CallNumber number = post(pending);
   if (number == 0) {
-    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+    pending->done(too_much_waits());
   }
   return number;
 }
@@ -86,6 +93,7 @@ bool RpcClient::Impl::take_mail() {
   {
     const std::lock_guard lock{mutex};
     taken.swap(mail);
+    mail_bytes = 0;
     numbers.swap(given_up);
     mail_posted = false;
   }
@@ -118,6 +126,7 @@ void RpcClient::Impl::cancel_all(std::vector<CallNumber>& numbers,
   for (auto next = waiting.begin(); next != waiting.end();) {
     const auto call = next++;
     if (is_cancelled(*call)) {
+      waiting_bytes -= (*call)->bytes();
       unsent.splice(unsent.end(), waiting, call);
     }
   }
@@ -148,12 +157,23 @@ void RpcClient::Impl::admit(Instant now, std::unique_ptr<Pending> pending) {
   if (pending->one_way) {
     return;
   }
-  if (waiting.size() >= options.core.calls_in_flight_max) {
-    pending->done(failure(Code::resource_exhausted, Executed::no, "too many calls wait"));
+  if (waiting.size() >= options.core.calls_in_flight_max ||
+      !has_room_for(pending->bytes(), waiting_bytes)) {
+    pending->done(too_much_waits());
     return;
   }
-  waiting.push_back(std::move(pending));
+  wait(std::move(pending));
   connect();
+}
+
+/// One call larger than the limit may wait alone, or it could never go at all.
+bool RpcClient::Impl::has_room_for(std::size_t bytes, std::size_t held) const {
+  return held == 0 || held + bytes <= options.core.bytes_in_flight_max;
+}
+
+void RpcClient::Impl::wait(std::unique_ptr<Pending> pending) {
+  waiting_bytes += pending->bytes();
+  waiting.push_back(std::move(pending));
 }
 
 /// A call from one of this client's own callbacks, on the loop's thread: it goes straight out.
@@ -219,7 +239,7 @@ void RpcClient::Impl::ended(std::unique_ptr<Pending> pending, CallResult&& resul
         pending->sent_to = core->server_memory();
       }
       pending->not_before = now + pending->back_off.next(random);
-      waiting.push_back(std::move(pending));
+      wait(std::move(pending));  // whatever waits: it was in flight, within its bounds
       return;
     }
   }
@@ -235,6 +255,7 @@ void RpcClient::Impl::send_waiting(Instant now) {
   for (auto next = waiting.begin(); next != waiting.end();) {
     const auto call = next++;
     if ((*call)->deadline <= now || (takes(**call) && (*call)->not_before <= now)) {
+      waiting_bytes -= (*call)->bytes();
       due.splice(due.end(), waiting, call);
     }
   }
@@ -297,6 +318,7 @@ void RpcClient::Impl::on_timer() {
 void RpcClient::Impl::give_up_all() {
   closing = true;
   disconnect("the client is closing");
+  waiting_bytes = 0;
   for (const auto& call : std::exchange(waiting, {})) {
     end_as_closing(*call, Executed::no);
   }

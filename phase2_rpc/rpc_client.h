@@ -93,10 +93,10 @@ class RpcClient {
 
   /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
   /// reconnecting included): then with deadline_exceeded. It must not throw: that ends the process.
-  /// If as many calls as may be in flight wait
-  /// to be looked at, it runs in here, with resource_exhausted and not executed. What cancel()
-  /// takes is returned, 0 if the call has ended in here. So does one without patience (zero or
-  /// less), not executed.
+  /// If as many calls or bytes of them as may be in flight wait
+  /// to be looked at, or for a connection, it runs in here, with resource_exhausted and not
+  /// executed. What cancel() takes is returned, 0 if the call has ended in here. So does one
+  /// without patience (zero or less), not executed.
   CallNumber call(Request request, Duration patience, Done done);
   /// Unless the call has ended: ends it as cancelled, on the client's thread, and tells the server
   /// to spare itself the work. Not executed, if it was never sent. From any thread. For the

@@ -54,6 +54,8 @@ struct RpcClient::Pending {
   bool sent = false;  // it may have been executed by somebody …
   Bytes sent_to;      // … whose memory this is
 
+  std::size_t bytes() const { return request.metadata.size() + request.body.size(); }
+
   /// It may go only to whom would recognize it.
   bool wants_who_remembers() const { return sent && request.safety == Safety::once; }
 };
@@ -141,6 +143,8 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   bool take_mail();
   void cancel_all(std::vector<CallNumber>& numbers, std::vector<std::unique_ptr<Pending>>& taken);
   void admit(Instant now, std::unique_ptr<Pending> pending);
+  bool has_room_for(std::size_t bytes, std::size_t held) const;
+  void wait(std::unique_ptr<Pending> pending);
   void send(Instant now, std::unique_ptr<Pending> pending);
   bool start(Instant now, std::unique_ptr<Pending>& pending, CallResult& refusal);
   void ended(std::unique_ptr<Pending> pending, CallResult&& result);
@@ -209,6 +213,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   SparePendings spare;
 
   std::list<std::unique_ptr<Pending>> waiting;
+  std::atomic<std::size_t> waiting_bytes{0};  // changed by the loop's thread alone
   RetryBudget budget;
   Instant armed_for = never;
 
@@ -218,6 +223,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
 
   std::mutex mutex;  // guards what follows, to mail_posted
   std::vector<std::unique_ptr<Pending>> mail;
+  std::size_t mail_bytes = 0;
   std::vector<CallNumber> given_up;
   CallNumber next_number = 2;
   bool mail_posted = false;

@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <future>
+#include <map>
 #include <optional>
 #include <thread>
 
@@ -284,6 +285,39 @@ BOOST_AUTO_TEST_CASE(a_call_without_patience_ends_at_once_and_is_not_executed) {
     BOOST_TEST((result.executed == Executed::no));
   }
   BOOST_TEST(client.counts().started == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(calls_that_wait_for_a_connection_hold_no_more_bytes_than_may_be_in_flight) {
+  std::optional<RpcClient> client;
+  client.emplace(RpcClient::Options{.servers = {nobody}, .core = {.bytes_in_flight_max = 10'000}},
+                 ignore);
+  std::vector<std::future<CallResult>> calls;
+  for (int i = 0; i < 100; ++i) {
+    calls.push_back(
+        client->call_soon(RpcClient::request_of(echo, Text{std::string(990, 'x')}, {}), 30s));
+  }
+  client.reset();
+  std::map<Code, int> codes;
+  for (auto& call : calls) {
+    const CallResult result = call.get();
+    ++codes[result.code];
+    BOOST_TEST((result.executed == Executed::no));
+  }
+  BOOST_TEST(codes[Code::cancelled] == 10);
+  BOOST_TEST(codes[Code::resource_exhausted] == 90);
+}
+
+BOOST_AUTO_TEST_CASE(bytes_that_waited_make_room_when_their_calls_have_ended) {
+  RpcClient client{{.servers = {nobody}, .core = {.bytes_in_flight_max = 1'000}}, ignore};
+  for (int i = 0; i < 5; ++i) {
+    CallNumber number = 0;
+    Request large = RpcClient::request_of(echo, Text{std::string(5'000, 'x')}, {});
+    auto call = client.call_soon(large, i % 2 == 0 ? 10ms : Duration{30s}, number);
+    if (i % 2 != 0) {
+      client.cancel(number);
+    }
+    BOOST_TEST((call.get().code == (i % 2 == 0 ? Code::deadline_exceeded : Code::cancelled)));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
