@@ -30,14 +30,18 @@ void declare(host::Flags& flags, Settings& settings) {
   flags.add_switch("--list", settings.list, "lists the server's methods, and ends");
 }
 
-/// The empty string, or why these servers are not to be spoken to.
+/// The empty string, or why these servers are not to be spoken to: one of them not in plain, or
+/// none of them has an address. Those that have none are passed over later too.
 std::string why_not(const Settings& settings) {
+  std::string why_none;
+  bool any = false;
   for (const host::Endpoint& server : settings.servers) {
     std::string why;
     const auto addresses = host::resolve(server, SOCK_STREAM, host::Purpose::connect, why);
     if (addresses.empty()) {
-      return why;
+      why_none = why;
     }
+    any |= !addresses.empty();
     for (const host::SocketAddress& address : addresses) {
       why = why_not_in_plain(address, settings.security.tls, settings.security.insecure);
       if (!why.empty()) {
@@ -45,7 +49,7 @@ std::string why_not(const Settings& settings) {
       }
     }
   }
-  return {};
+  return any ? std::string{} : why_none;
 }
 
 RpcClient::Options options_of(const Settings& settings) {

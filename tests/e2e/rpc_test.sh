@@ -110,7 +110,7 @@ for flags in '--threads 1' '--threads 2' '--threads 2 --handlers pool'; do
   sentence "$flags: and it is exit 1" is "$status" 1
 done
 
-start_server "$server" --tcp off --udp off --rpc 0 || exit 1
+start_server "$server" --tcp off --udp off --rpc 0 --http 0 || exit 1
 rpc=$rpc_host:$rpc_port
 script -qec "$bin/rpc_client $rpc --no-demo --log $log" /dev/null \
   >"$scratch/typed" <<<$'GET nothing\nEXIT'
@@ -118,6 +118,13 @@ sentence 'a terminal sees the promised prompt' grep -qF "$prompt" "$scratch/type
 sentence 'what is typed there is done' grep -q 'GET nothing -> NOT_FOUND' "$scratch/typed"
 client "127.0.0.1:1,$rpc" --ping </dev/null
 sentence 'of several servers the next is asked if the first is not there' is "$status" 0
+client "no.such.host.invalid:1,$rpc" --ping </dev/null
+sentence 'and if the first has no address' is "$status" 0
+sentence 'a list without any address is one line on standard error and exit 1' \
+  fails_in_one_line "$bin/rpc_client" no.such.host.invalid:1,no.other.invalid:1 --list
+# shellcheck disable=SC2154 # set by start_server
+sentence 'so is a port of another protocol' fails_in_one_line "$bin/rpc_client" "$http_host:$http_port" --list
+sentence 'whose line says why' grep -q 'hello\|last failure' "$scratch/err"
 capture "$bin/rpc_client" "$rpc" --name 'no name'
 sentence 'a wrong flag is exit 2' is "$status" 2
 sentence 'and one line on standard error' is "$(wc -l <"$scratch/err")" 1
