@@ -92,7 +92,7 @@ void ClientCore::append_request(Instant now, const OutgoingCall& call, std::uint
 void ClientCore::swap_output(Bytes& empty) {
   check(empty.empty());
   output_.swap(empty);
-  serials_taken_end_ = next_serial_;
+  serials_taken_before_ = std::exchange(serials_taken_end_, next_serial_);
 }
 
 std::size_t ClientCore::free_slot() {

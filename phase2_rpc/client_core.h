@@ -89,6 +89,8 @@ class ClientCore {
   /// from then on nobody knows whether the server has it.
   bool has_output() const { return !output_.empty(); }
   void swap_output(Bytes& empty);
+  /// Of what the last swap_output() gave nothing was sent, and nothing will be: lost() follows.
+  void output_not_taken() { serials_taken_end_ = serials_taken_before_; }
 
   std::size_t calls_in_flight() const { return in_flight_; }
   std::size_t bytes_in_flight() const { return bytes_in_flight_; }
@@ -129,8 +131,9 @@ class ClientCore {
   std::size_t in_flight_ = 0;
   std::size_t bytes_in_flight_ = 0;
   std::uint64_t next_serial_ = 1;
-  std::uint64_t serials_taken_end_ = 1;  // calls below it may have reached the server
-  Instant next_deadline_ = never;        // no call is due before it
+  std::uint64_t serials_taken_end_ = 1;     // calls below it may have reached the server
+  std::uint64_t serials_taken_before_ = 1;  // the same, before the last swap_output()
+  Instant next_deadline_ = never;           // no call is due before it
   KeepAlive keep_alive_;
   bool leaving_ = false;
   bool greeted_ = false;

@@ -359,6 +359,10 @@ const std::string& RpcClient::why_unusable() const {
 }
 
 CallNumber RpcClient::call(Request request, Duration patience, Done done) {
+  return call_at(host::run_now(), std::move(request), patience, std::move(done));
+}
+
+CallNumber RpcClient::call_at(Instant now, Request request, Duration patience, Done done) {
   if (patience <= Duration::zero()) {
     done(without_patience());
     return 0;
@@ -367,9 +371,9 @@ CallNumber RpcClient::call(Request request, Duration patience, Done done) {
     *room = std::move(request);
     return call_in_turn(patience, std::move(done));
   }
-  auto pending = std::make_unique<Pending>(*impl_, std::move(request),
-                                           deadline_after(host::run_now(), patience),
-                                           std::move(done), BackOff{impl_->options.back_off});
+  auto pending =
+      std::make_unique<Pending>(*impl_, std::move(request), deadline_after(now, patience),
+                                std::move(done), BackOff{impl_->options.back_off});
   return impl_->post_or_refuse(std::move(pending));
 }
 
@@ -428,9 +432,15 @@ CallResult RpcClient::call_and_wait(Request request, Duration patience) {
   if (impl_->drive == Drive::own_thread) {
     return call_soon(std::move(request), patience).get();
   }
+  Instant now = host::run_now();
+  if (now - impl_->heard_at >= impl_->options.silence_trusted) {
+    impl_->loop.poll();  // the end of the connection, or a ping that must be answered
+    now = host::run_now();
+  }
   std::optional<CallResult> ended;
   impl_->promise_to_look();  // this thread is the loop's
-  call(std::move(request), patience, [&](CallResult&& result) { ended = std::move(result); });
+  call_at(now, std::move(request), patience,
+          [&](CallResult&& result) { ended = std::move(result); });
   impl_->take_mail();
   drive([&] { return ended.has_value(); });
   return std::move(*ended);

@@ -60,9 +60,12 @@ class RpcClient {
  public:
   using Drive = RpcLoop::Drive;
   struct Options {
-    std::vector<host::Endpoint> servers;      // in the order of preference; at least one
-    Drive drive = Drive::own_thread;          // of a loop of its own …
-    std::shared_ptr<RpcLoop> loop;            // … or another's, whose drive and spin are its own
+    std::vector<host::Endpoint> servers;  // in the order of preference; at least one
+    Drive drive = Drive::own_thread;      // of a loop of its own …
+    std::shared_ptr<RpcLoop> loop;        // … or another's, whose drive and spin are its own
+    /// Drive::caller: after so long a silence a call first looks at what has become of the
+    /// connection, for nobody did meanwhile.
+    Duration silence_trusted = std::chrono::seconds{1};
     Duration spin = SpinHabit::spin_default;  // at most; zero: sleeps at once; see spin.h
     ClientCore::Options core;
     /// For each server, to the end of its hello; each round of the list in vain has twice as much.
@@ -93,10 +96,9 @@ class RpcClient {
 
   /// `done` runs once, on the client's thread, `patience` from now at the latest (queueing and
   /// reconnecting included): then with deadline_exceeded. It must not throw: that ends the process.
-  /// If as many calls or bytes of them as may be in flight wait
-  /// to be looked at, or for a connection, it runs in here, with resource_exhausted and not
-  /// executed. What cancel() takes is returned, 0 if the call has ended in here. So does one
-  /// without patience (zero or less), not executed.
+  /// It runs in here, not executed, with deadline_exceeded if `patience` is not above zero, and
+  /// with resource_exhausted if as many calls, or bytes of them, as may be in flight wait for the
+  /// loop or for a connection. What cancel() takes is returned, 0 if the call has ended in here.
   CallNumber call(Request request, Duration patience, Done done);
   /// Unless the call has ended: ends it as cancelled, on the client's thread, and tells the server
   /// to spare itself the work. Not executed, if it was never sent. From any thread. For the
@@ -185,6 +187,7 @@ class RpcClient {
   /// In one of this client's callbacks: a blank request, in the memory that an earlier call has
   /// left, where it stays for call_in_turn(), which follows. Elsewhere nothing.
   Request* room_in_turn();
+  CallNumber call_at(Instant now, Request request, Duration patience, Done done);
   CallNumber call_in_turn(Duration patience, Done done);
 
   std::shared_ptr<RpcLoop> loop_;

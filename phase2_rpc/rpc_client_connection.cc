@@ -172,7 +172,8 @@ void RpcClient::Impl::on_read(error_code error, std::size_t count) {
   promise_to_look();  // callbacks may well call again: their calls leave with this turn's write
   turn_of_this_thread = this;
   calls_unsent = 0;
-  const bool good = core->feed(host::run_now(), {input.data(), count});
+  heard_at = host::run_now();
+  const bool good = core->feed(heard_at, {input.data(), count});
   turn_of_this_thread = nullptr;
   if (!good || early_failure) {
     disconnect(good ? early_failure.message() : core->why());
@@ -227,6 +228,7 @@ error_code RpcClient::Impl::write_output() {
   error_code error;
   const std::size_t done = plain->write_some(asio::buffer(output), error);
   if (error && error != asio::error::would_block) {
+    core->output_not_taken();
     return error;
   }
   if (done < output.size()) {

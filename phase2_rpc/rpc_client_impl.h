@@ -198,6 +198,7 @@ struct RpcClient::Impl : std::enable_shared_from_this<RpcClient::Impl> {
   std::size_t server = 0;
   std::vector<tcp::endpoint> addresses;  // of the server being tried, those not tried yet
   BackOff reconnect;
+  Instant heard_at{};             // something, from any server
   Instant connect_at{};           // idle: not before; else: up until then
   std::size_t tries_in_vain = 0;  // since a server last said hello
   std::array<char, 64 * 1024> input;

@@ -54,6 +54,19 @@ BOOST_AUTO_TEST_CASE(a_lost_connection_ends_every_call_at_once) {
   BOOST_TEST(!pair.client.has_output());
 }
 
+BOOST_AUTO_TEST_CASE(a_call_whose_write_took_nothing_is_not_executed) {
+  CorePair pair;
+  pair.start("sent");
+  BOOST_REQUIRE(pair.exchange());
+  pair.start("refused by the socket");
+  Bytes output;
+  pair.client.swap_output(output);
+  pair.client.output_not_taken();
+  pair.client.lost("Broken pipe");
+  BOOST_TEST((pair.results.at(1).executed == Executed::maybe));
+  BOOST_TEST((pair.results.at(2).executed == Executed::no));
+}
+
 BOOST_AUTO_TEST_CASE(a_call_that_is_overdue_ends_and_leaves_nothing_behind) {
   CorePair pair;
   pair.start("slow", milliseconds{10});

@@ -320,5 +320,20 @@ BOOST_AUTO_TEST_CASE(bytes_that_waited_make_room_when_their_calls_have_ended) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_client_driven_by_its_caller_sees_first_that_it_was_dropped_while_idle) {
+  World world;
+  auto options = world.to_server();
+  options.drive = RpcClient::Drive::caller;
+  options.silence_trusted = 0s;
+  RpcClient client{options, ignore};
+  BOOST_TEST(client.call_and_wait(add, Text{"1"}).answer.value().text == "1");
+  auto same = on_free_port();
+  same.listen = world.server->address();
+  world.server.reset();
+  RpcServer restarted{same, world.service.dispatcher, ignore};
+  BOOST_REQUIRE_EQUAL(restarted.start(), "");
+  BOOST_TEST(client.call_and_wait(add, Text{"2"}, {}, 30s).answer.value().text == "3");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 }  // namespace kv::rpc
