@@ -345,6 +345,7 @@ void RaftLife::on_new_leader(Instant now, Effects& out) {
     const bool again = !each.done && (each.repeatable || !each.maybe_taken);
     unsent_ += again && !each.unsent ? 1 : 0;
     each.unsent = again;
+    each.asked = {};
   }
   (void)out;
   if (anything_waits()) {

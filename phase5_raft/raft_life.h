@@ -31,6 +31,8 @@ struct RaftReplicaOptions : RaftOptions {
   std::size_t requests_max = 64 * 1024;                       // that wait; then unavailable
   std::size_t commit_lag_bytes_max = 64 * 1024 * 1024;        // of log not applied yet; likewise
   std::size_t forward_bytes_max = 1024 * 1024;                // in one message, or one command
+  std::size_t forwarded_bytes_max = 1024 * 1024;              // without their replies: then no more
+  Duration forward_lost_after = std::chrono::seconds{1};      // it counts there no longer
   /// Of applied entries, for slow followers: at most this much, and no more than an image of the
   /// state would have, or log_bytes_worth.
   std::size_t log_bytes_kept = 16 * 1024 * 1024;
@@ -94,7 +96,7 @@ class RaftLife final : private StateImages {
     RequestId request;
     Bytes command;
     Instant until;
-    Instant asked{};
+    Instant asked{};             // the leader of now
     std::uint64_t sequence = 0;  // of the last message that it was in
     bool repeatable = false;     // its session keeps it from being done twice
     bool maybe_taken = false;    // it was sent, and nobody said that it was not taken
@@ -166,6 +168,7 @@ class RaftLife final : private StateImages {
   const char* refusal_now() const;
   void hold(Instant now, RequestId id, const Command& command);
   void flush_held(Instant now, Effects& out);
+  std::size_t forwarded_bytes(Instant now) const;
   void forward_held(Instant now, Effects& out);
   Held* held(std::uint64_t number);
   void finish_held(Held& held, const Reply& reply, Effects& out);

@@ -128,11 +128,24 @@ void RaftLife::flush_held(Instant now, Effects& out) {
   drop_finished();
 }
 
-/// One message for all that gathered, or a few.
+/// Of what was forwarded to the leader of now, and is not answered. What is so for long was lost.
+std::size_t RaftLife::forwarded_bytes(Instant now) const {
+  std::size_t bytes = 0;
+  for (const Held& each : held_) {
+    const bool on_its_way =
+        !each.unsent && !each.done && now - each.asked < options_.forward_lost_after;
+    bytes += on_its_way ? each.command.size() : 0;
+  }
+  return bytes;
+}
+
+/// One message for all that gathered, or a few. No more than arrives soon: what acknowledges the
+/// leader's entries, by which it knows that it still leads, comes behind it.
 void RaftLife::forward_held(Instant now, Effects& out) {
   if (raft_.leader().value == 0) {
     return;
   }
+  std::size_t on_their_way = forwarded_bytes(now);
   Forward forward{.term = raft_.term(), .life = life_, .sequence = 0, .commands = {}};
   std::size_t bytes = 0;
   const auto send = [&] {
@@ -146,6 +159,10 @@ void RaftLife::forward_held(Instant now, Effects& out) {
     if (!each.unsent) {
       continue;
     }
+    if (on_their_way >= options_.forwarded_bytes_max) {
+      break;  // a reply makes room
+    }
+    on_their_way += each.command.size();
     if (!forward.commands.empty() && bytes + each.command.size() > options_.forward_bytes_max) {
       send();
     }
@@ -163,7 +180,7 @@ void RaftLife::forward_held(Instant now, Effects& out) {
   }
 }
 
-void RaftLife::on(Instant, NodeId, const Forwarded& forwarded, Effects& out) {
+void RaftLife::on(Instant now, NodeId, const Forwarded& forwarded, Effects& out) {
   if (forwarded.life != life_) {
     return;  // an answer to a former life
   }
@@ -179,6 +196,9 @@ void RaftLife::on(Instant, NodeId, const Forwarded& forwarded, Effects& out) {
     }
   }
   drop_finished();
+  if (unsent_ > 0) {
+    want_flush(now);
+  }
 }
 
 // --- what others ask the leader for --------------------------------------------------------------

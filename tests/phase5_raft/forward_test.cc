@@ -59,6 +59,23 @@ struct SwapAtTwoLeaders {
 
 BOOST_AUTO_TEST_SUITE(phase5_forward)
 
+BOOST_AUTO_TEST_CASE(no_more_is_forwarded_than_arrives_soon_and_a_reply_makes_room) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  const std::string large(700'000, 'v');
+  std::vector<RequestId> puts;
+  for (int i = 0; i < 4; ++i) {
+    puts.push_back(group.put(2, "k" + std::to_string(i), large));
+  }
+  group.timeout(2);
+  BOOST_TEST(group.take_mail<Forward>(2, 1).has_value());
+  BOOST_TEST(group.take_mail<Forward>(2, 1).has_value());
+  BOOST_TEST(!group.take_mail<Forward>(2, 1).has_value());  // and these two are lost
+  group.run(seconds{3});
+  BOOST_TEST(group.is(puts[2], Status::ok));
+  BOOST_TEST(group.is(puts[3], Status::ok));
+}
+
 BOOST_AUTO_TEST_CASE(a_change_asked_of_a_follower_is_done_once_though_its_message_comes_twice) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));
