@@ -15,8 +15,8 @@ inline std::string described_item(const Transaction& transaction) {
   return text;
 }
 inline std::string described_item(const Vote& vote) {
-  constexpr std::string_view ballots[] = {"yes", "busy", "refused", "diverged", "withdrawn",
-                                        "no_room"};
+  constexpr std::string_view ballots[] = {"yes",      "busy",      "refused",
+                                          "diverged", "withdrawn", "no_room"};
   return text_of(vote.txn) + " " + std::string{ballots[static_cast<std::size_t>(vote.ballot)]};
 }
 inline std::string described_item(const Decision& decision) {
