@@ -27,18 +27,6 @@ if ! mount -t tmpfs -o size=80m tmpfs "$small" 2>"$scratch/mount"; then
   exit
 fi
 
-mebibyte=$(printf '%01048000d' 7)
-# fill NODE: puts values of a MiB until one is refused, and leaves its answer in $answer.
-fill() {
-  local i
-  exec 3<>"/dev/tcp/127.0.0.1/$(port_of "$1" tcp)" || return
-  for i in $(seq 1 200); do
-    printf 'PUT large%s %s\n' $((i % 20)) "$mebibyte" >&3
-    IFS= read -r -t "$patience_s" answer <&3 || return 1
-    [ "$answer" = OK ] || return 0
-  done
-  return 1
-}
 # all_say LINE ANSWER: every replica answers so.
 all_say() {
   local node
@@ -56,7 +44,7 @@ takes_writes_again() {
 
 sentence 'three replicas start, one on a small file system' start_cluster --phase 3 --replicas 3
 sentence 'a write is taken' is "$(tell 1 'PUT small 1')" OK
-sentence 'writes go on until that disk is full' fill 1
+sentence 'writes go on until that disk is full' fill 127.0.0.1 "$(port_of 1 tcp)"
 sentence 'the first one that finds no space is refused with the reason' equals "$answer" "$full"
 sentence 'another replica refuses too' is "$(tell 2 'PUT small 3')" "$full"
 sentence 'and the full one itself' \

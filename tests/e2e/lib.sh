@@ -127,3 +127,16 @@ ask() {
   timeout "$patience_s" bash -c \
     'exec 3<>"/dev/tcp/$0/$1"; shift; printf "%s\n" "$@" EXIT >&3; cat <&3' "$host" "$port" "$@"
 }
+
+mebibyte=$(printf '%01048000d' 7)
+# fill HOST PORT: puts values of a MiB until one is refused, and leaves its answer in $answer.
+fill() {
+  local i
+  exec 3<>"/dev/tcp/$1/$2" || return
+  for i in $(seq 1 200); do
+    printf 'PUT large%s %s\n' $((i % 20)) "$mebibyte" >&3
+    IFS= read -r -t "$patience_s" answer <&3 || return 1
+    [ "$answer" = OK ] || return 0
+  done
+  return 1
+}

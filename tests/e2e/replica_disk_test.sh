@@ -81,18 +81,6 @@ if ! mount -t tmpfs -o size=80m tmpfs "$small" 2>"$scratch/mount"; then
   exit
 fi
 
-mebibyte=$(printf '%01048000d' 7)
-# fill: puts values of a MiB until one is refused, and leaves its answer in $answer.
-fill() {
-  local i
-  exec 3<>"/dev/tcp/$tcp_host/$tcp_port" || return
-  for i in $(seq 1 200); do
-    printf 'PUT large%s %s\n' $((i % 20)) "$mebibyte" >&3
-    IFS= read -r -t "$patience_s" answer <&3 || return 1
-    [ "$answer" = OK ] || return 0
-  done
-  return 1
-}
 # shellcheck disable=SC2016 # the inner shell expands it
 healthy() { timeout "$patience_s" bash -c 'exec 3<>"/dev/tcp/$0/$1"
   printf "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" >&3; head -n 1 <&3' "$http_host" "$http_port"; }
@@ -105,7 +93,7 @@ takes_writes_again() {
 
 sentence 'a replica starts on a small file system' start_replica "$small/data"
 sentence 'and takes a write' equals "$(ask "$tcp_host" "$tcp_port" 'PUT small 1')" OK
-sentence 'it fills until a write is refused' fill
+sentence 'it fills until a write is refused' fill "$tcp_host" "$tcp_port"
 sentence 'a write that finds no space is refused with the reason' \
   equals "$answer" 'UNAVAILABLE the disk is full'
 sentence 'reads go on' equals "$(ask "$tcp_host" "$tcp_port" 'GET small')" 'VALUE 1'
