@@ -7,6 +7,7 @@
 
 #include "common/core/check.h"
 #include "common/core/hash.h"
+#include "common/core/transfer_time.h"
 #include "phase5_raft/log_command.h"
 #include "phase5_raft/raft_life.h"
 
@@ -351,6 +352,8 @@ void RaftLife::end_patience_of_changes(Instant now, Effects& out) {
     tell(waiting_.front(), outcome(Status::unknown, "it was not committed in time"), out);
     waiting_.pop_front();
   }
+  // The others forward as much, and the leader sends all of it on.
+  const Duration lost_after = options_.ask_again_after + transfer_time(8 * forwarded_bytes(now));
   for (Held& each : held_) {
     if (each.done) {
       continue;
@@ -360,7 +363,7 @@ void RaftLife::end_patience_of_changes(Instant now, Effects& out) {
                   each.maybe_taken ? outcome(Status::unknown, "the leader did not answer in time")
                                    : outcome(Status::unavailable, "there is no leader"),
                   out);
-    } else if (!each.unsent && now - each.asked >= options_.ask_again_after &&
+    } else if (!each.unsent && now - each.asked >= lost_after &&
                (each.repeatable || !each.maybe_taken)) {
       each.unsent = true;
       ++unsent_;
