@@ -23,6 +23,7 @@ constexpr Duration ask_leader_every = milliseconds{30};
 /// Whoever was not heard for so long before a request came is not who it is sent on to.
 constexpr Duration trust = milliseconds{50};
 constexpr std::size_t held_max = 4096;
+constexpr std::size_t put_bytes_max = cs3700_data_bytes_max / 2;  // as many as of all in a message
 
 /// What a put is in the log.
 struct LoggedPut {
@@ -142,7 +143,9 @@ void Cs3700Replica::take_request(Instant now, const Cs3700Message& message,
                   .came = now,
                   .round = 0,
                   .asked = {}};
-  if (held_.size() >= held_max) {
+  // One that no datagram can carry between replicas would stand in everyone's way.
+  const bool too_long = request.key.size() + request.value.size() > put_bytes_max;
+  if (held_.size() >= held_max || (request.put && too_long)) {
     return answer(request, "fail", {}, out);
   }
   if (!begun_ || !settle(now, request, out)) {

@@ -220,13 +220,15 @@ void Raft::advance_commit(Index commit) {
   commit_ = std::max(commit_, std::min(commit, log_.last()));
 }
 
-void Raft::trim_log(std::size_t bytes_kept) {
+void Raft::trim_log(std::size_t bytes_kept, std::size_t bytes_for_image) {
   if (log_.bytes() <= 2 * bytes_kept) {
     return;
   }
   Index through = log_.base();
-  // Whoever takes an image goes on with the entries behind it.
-  const Index limit = outgoing_ ? std::min(applied_, outgoing_->head.last_index) : applied_;
+  // Whoever takes an image goes on with the entries behind it: unless it takes so long that all
+  // others would have to wait for it.
+  const bool keeps_for_image = outgoing_ && log_.bytes() <= bytes_for_image;
+  const Index limit = keeps_for_image ? std::min(applied_, outgoing_->head.last_index) : applied_;
   for (std::size_t bytes = log_.bytes(); bytes > bytes_kept && through < limit;) {
     ++through;
     bytes -= log_.bytes_at(through);

@@ -150,7 +150,9 @@ class Raft {
   /// Everything up to there is applied.
   void applied(Index index) { applied_ = std::max(applied_, index); }
   /// Drops applied entries from memory until about `bytes_kept` are left.
-  void trim_log(std::size_t bytes_kept);
+  /// For one who is sent an image, the entries behind that are kept as well, as long as all are no
+  /// more than `bytes_for_image`; then it needs another one.
+  void trim_log(std::size_t bytes_kept, std::size_t bytes_for_image);
 
   /// Whether a leader with Fanout::bare_majority tells those who acknowledged an entry at once that
   /// it is committed: two messages more, and whoever leads next knows better what was answered.
@@ -193,7 +195,7 @@ class Raft {
   };
   ConfigurationMark configuration_mark() const;
   /// The leader's: by how many entries `node` is behind; nothing: it does not follow yet.
-  std::optional<std::uint64_t> entries_behind(NodeId node) const;
+  std::optional<std::uint64_t> entries_behind(NodeId node, Instant now) const;
   /// The leader's: whether a quorum of `next` has been heard within an election time-out.
   bool hears_quorum_of(const Membership& next, Instant now) const;
   /// The leader may serve reads once an entry of its own term is committed (Raft 8).
@@ -243,6 +245,8 @@ class Raft {
     Instant heard{};               // its last answer in this term
     std::uint32_t unanswered = 0;  // messages since then that want an answer
     Instant sent{};                // our last message to it
+    Instant probed{};              // the last one with entries to a place that it may not be at
+    std::size_t probe_bytes = 0;   // of that
     Instant failed_at{};           // to take leadership over, the last time
   };
   struct Incoming {

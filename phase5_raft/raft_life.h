@@ -89,6 +89,10 @@ class RaftLife final : private StateImages {
     NodeId from;               // who forwarded it; nobody: it is a request here …
     std::uint64_t number = 0;  // … of this number; else the forwarder's, …
     std::uint64_t life = 0;    // … in this life
+
+    bool is_same_asker(const Waiting& other) const {
+      return from == other.from && number == other.number && life == other.life;
+    }
   };
   /// A change that the leader must be asked for. Numbers have no gaps.
   struct Held {
@@ -172,6 +176,7 @@ class RaftLife final : private StateImages {
   void forward_held(Instant now, Effects& out);
   Held* held(std::uint64_t number);
   void finish_held(Held& held, const Reply& reply, Effects& out);
+  void close_held(Held& held);
   void drop_finished();
   bool first_of_its_kind(NodeId from, const Forward& forward);
   void tell(const Waiting& waiting, Reply&& reply, Effects& out);
@@ -250,7 +255,8 @@ class RaftLife final : private StateImages {
   boost::unordered_flat_map<std::uint64_t, Index> proposed_;
   std::deque<Held> held_;  // by number
   std::uint64_t next_number_ = 1;
-  std::size_t unsent_ = 0;  // of held_
+  std::size_t unsent_ = 0;     // of held_
+  std::size_t held_open_ = 0;  // likewise: not done
   std::uint64_t next_sequence_ = 1;
   Term led_term_;                     // the last that this life has led
   std::vector<SeenLife> seen_lives_;  // who has forwarded what to it in that term

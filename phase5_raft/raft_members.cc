@@ -142,7 +142,7 @@ std::string RaftLife::add_member(Instant now, Effects& out) {
     return {};
   }
   if (members.has_learner(node)) {
-    const std::optional<std::uint64_t> behind = raft_.entries_behind(node);
+    const std::optional<std::uint64_t> behind = raft_.entries_behind(node, now);
     if (!behind || *behind > entries_behind_max) {
       return text_of(node) + " is being brought up to date" +
              (behind ? ": " + std::to_string(*behind) + " entries are missing" : "");

@@ -147,9 +147,9 @@ const MemberFacts* Raft::facts_of(NodeId node) const {
   return found;
 }
 
-std::optional<std::uint64_t> Raft::entries_behind(NodeId node) const {
+std::optional<std::uint64_t> Raft::entries_behind(NodeId node, Instant now) const {
   const Peer* const found = peer(node);
-  if (found == nullptr || found->pace != Pace::replicate) {
+  if (found == nullptr || found->pace != Pace::replicate || !heard_lately(*found, now)) {
     return std::nullopt;
   }
   return log_.last() - found->match;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/core/check.h"
+#include "common/core/transfer_time.h"
 #include "phase5_raft/raft.h"
 
 namespace kv::raft {
@@ -181,7 +182,9 @@ void Raft::begin_round(Instant now) {
 void Raft::tell(Peer& each, Instant now, Effects& out) {
   const bool beat = beat_due(each, now);
   if (beat) {
-    each.probing = false;  // the probe, or its answer, is taken to be lost
+    if (now - each.probed >= transfer_time(4 * each.probe_bytes)) {
+      each.probing = false;  // the probe, or its answer, is taken to be lost
+    }
     if (!everyone_now_ && each.pace == Pace::replicate && each.match > Index{}) {
       rewind(each);
     }
@@ -225,6 +228,8 @@ void Raft::send_entries(Peer& each, Instant now, Effects& out) {
   each.unanswered += quiet ? 0 : 1;
   if (each.pace == Pace::probe) {
     each.probing = true;
+    each.probed = now;
+    each.probe_bytes = message.size();
     return;
   }
   each.in_flight.push_back({encoded_.last, message.size()});

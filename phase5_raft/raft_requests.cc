@@ -15,6 +15,7 @@ namespace kv::raft {
 namespace {
 
 constexpr std::size_t seen_lives_max = 256;
+constexpr std::size_t held_places_max = 8;  // for each request that may wait
 
 std::uint64_t hash_of(const Origin& origin) {
   return kv::hash_of(origin.client, origin.sequence);
@@ -27,7 +28,9 @@ Reply outcome(Status status, const char* why) {
 }  // namespace
 
 const char* RaftLife::refusal_now() const {
-  if (waiting_.size() + held_.size() + reads_waiting_ >= options_.requests_max) {
+  // One that was lost keeps the places of those behind it.
+  if (waiting_.size() + held_open_ + reads_waiting_ >= options_.requests_max ||
+      held_.size() >= held_places_max * options_.requests_max) {
     return "too many requests wait";
   }
   if (raft_.log().bytes() > options_.commit_lag_bytes_max + 2 * options_.log_bytes_kept) {
@@ -65,7 +68,10 @@ bool RaftLife::join_waiting(const Command& command, const Waiting& who) {
   }
   Waiting joined = who;
   joined.index = found->second;
-  waiting_.insert(std::ranges::upper_bound(waiting_, joined.index, {}, &Waiting::index), joined);
+  const auto those = std::ranges::equal_range(waiting_, joined.index, {}, &Waiting::index);
+  if (std::ranges::none_of(those, [&](const Waiting& each) { return each.is_same_asker(who); })) {
+    waiting_.insert(those.end(), joined);
+  }
   return true;
 }
 
@@ -79,6 +85,7 @@ void RaftLife::hold(Instant now, RequestId id, const Command& command) {
   fresh.until = now + options_.request_patience;
   fresh.repeatable = !command.origin.client.empty();
   ++unsent_;
+  ++held_open_;
 }
 
 /// Numbers have no gaps, so a number is a place.
@@ -93,8 +100,14 @@ RaftLife::Held* RaftLife::held(std::uint64_t number) {
 void RaftLife::finish_held(Held& each, const Reply& reply, Effects& out) {
   out.answers.push_back({each.request, reply});
   unsent_ -= each.unsent ? 1 : 0;
+  close_held(each);
+}
+
+void RaftLife::close_held(Held& each) {
   each.done = true;
   each.unsent = false;
+  each.command = {};
+  --held_open_;
 }
 
 void RaftLife::drop_finished() {
@@ -121,8 +134,7 @@ void RaftLife::flush_held(Instant now, Effects& out) {
       check(read_log_command(payload_, entry_));  // it was encoded here
       propose(now, entry_.command,
               {Index{}, raft_.term(), each.until, NodeId{}, each.request.value});
-      each.unsent = false;
-      each.done = true;  // it is answered as any other now
+      close_held(each);  // it is answered as any other now
       --unsent_;
     }
   }
@@ -289,7 +301,7 @@ void RaftLife::apply_committed(Effects& out) {
     sample();
   }
   raft_.applied(applied_);
-  raft_.trim_log(log_bytes_worth_keeping());
+  raft_.trim_log(log_bytes_worth_keeping(), options_.commit_lag_bytes_max);
   if (said_ && said_->index <= applied_) {
     compare(*said_, out);
   }

@@ -125,6 +125,9 @@ void Raft::end_outgoing() {
 // --- in ------------------------------------------------------------------------------------------
 
 void Raft::on(Instant now, NodeId from, const InstallSnapshot& install, Effects& out) {
+  if (images_ == nullptr) {
+    return;  // a leader of ours sends none
+  }
   now_ = now;
   Installed answer{.term = term_, .image = install.image, .next = 0, .done = false};
   if (install.term < term_) {  // Figure 13, 1: reply immediately if term < currentTerm

@@ -76,6 +76,54 @@ BOOST_AUTO_TEST_CASE(no_more_is_forwarded_than_arrives_soon_and_a_reply_makes_ro
   BOOST_TEST(group.is(puts[3], Status::ok));
 }
 
+BOOST_AUTO_TEST_CASE(what_may_be_lost_is_forwarded_again_only_when_it_would_have_arrived) {
+  RaftGroup group{3};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(milliseconds{300});
+  group.cut(2, 1);  // all that 2 says is still on its way
+  const std::size_t before = group.bytes_sent();
+  const std::string large(700'000, 'v');
+  for (int i = 0; i < 4; ++i) {
+    group.ask(
+        2,
+        {.verb = Verb::put, .origin = {"c" + std::to_string(i), 1, 1}, .key = "k", .value = large});
+  }
+  group.run(milliseconds{950});
+  BOOST_TEST(group.bytes_sent() - before < 3 * large.size());
+}
+
+BOOST_AUTO_TEST_CASE(a_forward_that_is_repeated_takes_one_place_at_the_leader) {
+  RaftReplicaOptions options;
+  options.requests_max = 4;
+  RaftGroup group{3, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(milliseconds{300});
+  group.cut(1, 2);  // nothing is answered, and the leader hears of 3 that it leads
+  for (std::uint32_t node : {1U, 2U, 3U}) {
+    group.hang_disk(node);  // nor committed
+  }
+  group.ask(2, {.verb = Verb::put, .origin = {"c", 1, 1}, .key = "k", .value = "v"});
+  group.run(milliseconds{390});  // three more
+  const RequestId put = group.put(1, "k", "w");
+  BOOST_TEST(group.answer(put) == nullptr);  // it waits, and is not refused
+}
+
+BOOST_AUTO_TEST_CASE(one_that_was_lost_takes_one_place_of_those_who_may_wait) {
+  RaftReplicaOptions options;
+  options.requests_max = 4;
+  RaftGroup group{3, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(milliseconds{300});
+  group.put(2, "lost", "v");
+  group.timeout(2);
+  BOOST_REQUIRE(group.take_mail<Forward>(2, 1).has_value());
+  for (int i = 0; i < 20; ++i) {
+    const RequestId put = group.put(2, "k", "v");
+    group.run(milliseconds{5});
+    BOOST_TEST(group.is(put, Status::ok));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_change_asked_of_a_follower_is_done_once_though_its_message_comes_twice) {
   RaftGroup group{3};
   BOOST_REQUIRE(group.make_leader(1));

@@ -77,6 +77,28 @@ BOOST_AUTO_TEST_CASE(a_node_that_is_added_learns_first_and_then_votes) {
   BOOST_TEST(group.is(put, Status::ok));
 }
 
+BOOST_AUTO_TEST_CASE(a_learner_that_is_silent_is_given_no_vote_however_much_it_has) {
+  RaftGroup group{4, {}, 3};
+  Operator op{group};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.run(seconds{1});
+  op.ask(1, MemberVerb::add, 4);
+  BOOST_TEST(group.run_until([&] { return group.raft(1).membership().has_learner({4}); }));
+  group.cut(4);  // the first try ends here
+  group.run(seconds{5});
+  group.heal();
+  group.run(seconds{5});
+  group.crash(4);
+  group.run(seconds{5});
+  group.crash(3);
+  group.run(seconds{5});
+  BOOST_TEST(op.change(1, MemberVerb::add, 4) == "unknown node 4 is being brought up to date");
+  BOOST_TEST(group.raft(1).membership().text() == "1,2,3 learners 4");
+  const RequestId put = group.put(1, "k", "v");  // two of three are there
+  group.run(seconds{1});
+  BOOST_TEST(group.is(put, Status::ok));
+}
+
 BOOST_AUTO_TEST_CASE(a_change_is_the_leaders_and_whoever_else_is_asked_says_who_leads) {
   RaftGroup group{3};
   Operator op{group};

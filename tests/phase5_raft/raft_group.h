@@ -3,6 +3,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
@@ -189,6 +190,25 @@ class RaftGroup {
       left -= step;
     }
     settle();
+  }
+  /// As run(), message by message, until `ready()`; false if it is not within `longest`.
+  bool run_until(const std::function<bool()>& ready, Duration longest = std::chrono::seconds{10}) {
+    for (Duration passed{}; passed < longest;) {
+      if (ready()) {
+        return true;
+      }
+      if (!mail_.empty()) {
+        deliver_one();
+      } else if (any_due()) {
+        for (const NodeId each : members_) {
+          tick_if_due(each.value);
+        }
+      } else {
+        idle(std::chrono::milliseconds{1});
+        passed += std::chrono::milliseconds{1};
+      }
+    }
+    return false;
   }
   /// Every clock goes on, and nobody does anything.
   void idle(Duration span) {
