@@ -73,7 +73,7 @@ void RaftLife::recover(ByteView record) {
   Effects none;
   apply_committed(none);
   check(none.empty());
-  raft_.trim_log(log_bytes_worth_keeping(), options_.commit_lag_bytes_max);
+  raft_.trim_log(log_bytes_worth_keeping(), options_.image_log_bytes_max);
 }
 
 void RaftLife::start(Instant now, Effects& out) {

@@ -30,9 +30,11 @@ struct RaftReplicaOptions : RaftOptions {
   Duration ask_again_after = std::chrono::milliseconds{100};  // of the leader, without an answer
   std::size_t requests_max = 64 * 1024;                       // that wait; then unavailable
   std::size_t commit_lag_bytes_max = 64 * 1024 * 1024;        // of log not applied yet; likewise
-  std::size_t forward_bytes_max = 1024 * 1024;                // in one message, or one command
-  std::size_t forwarded_bytes_max = 1024 * 1024;              // without their replies: then no more
-  Duration forward_lost_after = std::chrono::seconds{1};      // it counts there no longer
+  /// Of log, of which one who is sent an image needs the end; beyond, it needs another image.
+  std::size_t image_log_bytes_max = 256 * 1024 * 1024;
+  std::size_t forward_bytes_max = 1024 * 1024;            // in one message, or one command
+  std::size_t forwarded_bytes_max = 1024 * 1024;          // without their replies: then no more
+  Duration forward_lost_after = std::chrono::seconds{1};  // it counts there no longer
   /// Of applied entries, for slow followers: at most this much, and no more than an image of the
   /// state would have, or log_bytes_worth.
   std::size_t log_bytes_kept = 16 * 1024 * 1024;

@@ -33,7 +33,9 @@ const char* RaftLife::refusal_now() const {
       held_.size() >= held_places_max * options_.requests_max) {
     return "too many requests wait";
   }
-  if (raft_.log().bytes() > options_.commit_lag_bytes_max + 2 * options_.log_bytes_kept) {
+  const std::size_t for_image = raft_.sending_image() ? options_.image_log_bytes_max : 0;
+  const std::size_t most = options_.commit_lag_bytes_max + 2 * options_.log_bytes_kept + for_image;
+  if (raft_.log().bytes() > most) {
     return "too much is not committed";
   }
   return nullptr;
@@ -301,7 +303,7 @@ void RaftLife::apply_committed(Effects& out) {
     sample();
   }
   raft_.applied(applied_);
-  raft_.trim_log(log_bytes_worth_keeping(), options_.commit_lag_bytes_max);
+  raft_.trim_log(log_bytes_worth_keeping(), options_.image_log_bytes_max);
   if (said_ && said_->index <= applied_) {
     compare(*said_, out);
   }

@@ -6,6 +6,7 @@
 namespace kv::raft {
 namespace {
 
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 /// 1 leads, and 3 has acknowledged so many pieces of an image of its state.
@@ -186,6 +187,31 @@ BOOST_AUTO_TEST_CASE(a_state_that_differs_from_the_leaders_is_noted_and_serves_n
   BOOST_TEST(group.notes().back().fields.find("event=divergence") != std::string::npos);
   const RequestId read = group.get(2, "k");
   BOOST_TEST(group.is(read, Status::unavailable));
+}
+
+BOOST_AUTO_TEST_CASE(whoever_takes_an_image_slowly_stops_no_writes) {
+  RaftReplicaOptions options;
+  options.log_bytes_kept = options.log_bytes_worth = 64 * 1024;
+  options.commit_lag_bytes_max = 256 * 1024;
+  options.image_log_bytes_max = 512 * 1024;
+  RaftGroup group{3, options};
+  BOOST_REQUIRE(group.make_leader(1));
+  group.crash(3);
+  const std::string value(10'000, 'v');
+  for (int i = 0; i < 100; ++i) {
+    group.put(1, "k" + std::to_string(i), value);
+    group.run(milliseconds{1});
+  }
+  group.start(3);
+  BOOST_REQUIRE(group.run_until([&] { return group.raft(1).sending_image(); }));
+  group.crash(3);  // it is waited for all the same, for a while
+  for (int i = 0; i < 200; ++i) {
+    const RequestId put = group.put(1, "k" + std::to_string(i % 100), value);
+    group.run(milliseconds{1});
+    BOOST_TEST(group.is(put, Status::ok), "write " << i << " of two megabytes");
+  }
+  BOOST_TEST(group.raft(1).sending_image());
+  BOOST_TEST(group.raft(1).log().bytes() < 700U * 1024);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
