@@ -18,12 +18,10 @@ constexpr int lost_until_said = 4;      // knocks: its learner may still be at w
 constexpr const char* lost_disk =
     "the disk is empty or an older copy, and the cluster knows this node with another: what that "
     "one promised is lost. Bring its data directory back, or let this disk in as a new member: "
-    "quintet ctl "
-    "remove, then add";
+    "quintet ctl remove, then add";
 constexpr const char* unknown_disk =
     "too few of the founders have their first disks to say whether this node had another one "
-    "before "
-    "this. Let it in as a new member: quintet ctl remove, then add";
+    "before this. Let it in as a new member: quintet ctl remove, then add";
 constexpr const char* left =
     "the cluster does without this disk: its node was removed, or let in with another one. To take "
     "the node in: quintet ctl add";
